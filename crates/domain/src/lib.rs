@@ -1,0 +1,34 @@
+//! The language of tuma: what a message is, when it may go, what an answer means for it.
+//!
+//! Pure: no I/O, no runtime, no clock, no chance, no SQL, no HTTP. `now`, limits and jitter are passed in,
+//! so that the engine, a dry run and a test decide alike. Everything else in the project speaks in these words.
+//!
+//! Reading order is the order of the modules below.
+
+pub mod id;
+
+pub mod limits;
+
+pub mod violation;
+
+pub mod phone;
+
+pub mod content;
+
+pub mod message;
+
+pub mod lifecycle;
+
+pub mod failure;
+
+pub mod schedule;
+
+pub mod outcome;
+
+pub mod retry;
+
+pub mod gate;
+
+pub mod decision;
+
+pub mod provider;
