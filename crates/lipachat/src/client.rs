@@ -1,0 +1,138 @@
+//! One HTTP call to Lipachat.
+
+use std::time::Duration;
+
+use domain::outcome::Report;
+use domain::provider::{Call, Provider};
+use reqwest::header::{HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Response, Url, redirect};
+use secrecy::ExposeSecret;
+
+use crate::classify::{Transport, classify};
+use crate::wire::answer::{ANSWER_BYTES_MAX, Answer};
+use crate::wire::request::{Request, render};
+
+/// Making a connection, TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// From the connection to the last byte of the answer.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// Connections kept open between calls.
+const IDLE_CONNECTIONS_MAX: usize = 128;
+/// Kept open for so long; shorter than common servers do, so that they rarely close one as we write.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The gateway cannot be used as it is configured.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not an address of a host.
+    #[error("{0}")]
+    Address(String),
+    /// The client cannot be built.
+    #[error("HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// Lipachat's gateway.
+#[derive(Clone, Debug)]
+pub struct Lipachat {
+    client: Client,
+    base: Url,
+}
+
+impl Lipachat {
+    /// A client of the gateway at scheme and host.
+    ///
+    /// # Errors
+    /// When the address is not `http(s)://host[:port]`.
+    #[allow(clippy::disallowed_methods, reason = "the one place that builds the provider's HTTP client, with every default named")]
+    pub fn new(address: &str) -> Result<Self, Error> {
+        let base = parse_address(address)?;
+        // Already installed by an earlier client of this process: as good.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let client = Client::builder()
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .retry(reqwest::retry::never())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(CALL_TIMEOUT)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .tcp_nodelay(true)
+            .user_agent(concat!("tuma/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self { client, base })
+    }
+
+    async fn post(&self, request: Request, key: &str, timeout: Duration) -> Transport {
+        let mut url = self.base.clone();
+        url.set_path(request.path);
+        let Ok(mut key) = HeaderValue::from_str(key) else {
+            return Transport::NotConnected("the channel's key cannot be a header".to_owned());
+        };
+        key.set_sensitive(true);
+        let sending = self
+            .client
+            .post(url)
+            .header("apiKey", key)
+            .header(reqwest::header::CONTENT_TYPE, "application/json")
+            .timeout(timeout.min(CALL_TIMEOUT))
+            .body(request.body.to_string());
+        match sending.send().await {
+            Ok(response) => read(response).await,
+            Err(error) if error.is_connect() || error.is_builder() => Transport::NotConnected(describe(error)),
+            Err(error) => Transport::Broken(describe(error)),
+        }
+    }
+}
+
+impl Provider for Lipachat {
+    async fn call(&self, call: Call<'_>) -> Report {
+        let request = render(call.part, call.from, call.to);
+        classify(&self.post(request, call.key.expose_secret(), call.timeout).await)
+    }
+}
+
+/// Checks that an address is scheme and host only.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_address(address: &str) -> Result<Url, Error> {
+    let url: Url = address.parse().map_err(|error| Error::Address(format!("not a URL: {error}")))?;
+    let bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(Error::Address("must be http or https with a host".to_owned()));
+    }
+    if !bare || !url.username().is_empty() || url.password().is_some() {
+        return Err(Error::Address("must be scheme and host only".to_owned()));
+    }
+    Ok(url)
+}
+
+async fn read(mut response: Response) -> Transport {
+    let status = response.status().as_u16();
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > ANSWER_BYTES_MAX => {
+                return Transport::Answered(Answer { status, retry_after, body, is_cut: true });
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Transport::Answered(Answer { status, retry_after, body, is_cut: false }),
+            Err(error) => return Transport::Broken(describe(error)),
+        }
+    }
+}
+
+/// The error with its causes and without the address, which says nothing new.
+fn describe(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

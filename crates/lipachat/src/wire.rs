@@ -1,0 +1,5 @@
+//! Lipachat's JSON: requests that are rendered, answers that are read.
+
+pub mod answer;
+
+pub mod request;
