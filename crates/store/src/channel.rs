@@ -1,0 +1,261 @@
+//! Channels: a WhatsApp number with the provider key that sends from it.
+//!
+//! The key is sealed before it reaches a statement and opened only for the owner that sends with it.
+
+use domain::id::{ChannelId, WorkspaceId};
+use domain::message::MessageType;
+use domain::phone::PhoneNumber;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::audit::Act;
+use crate::client::{Store, get};
+use crate::error::Error;
+use crate::vault::Place;
+
+/// Where provider keys are sealed for.
+const KEY_COLUMN: &str = "channels.provider_key";
+
+/// Whether a channel takes messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChannelStatus {
+    /// Takes and sends.
+    Active,
+    /// Refuses new messages and sends none.
+    Inactive,
+}
+
+impl ChannelStatus {
+    /// The word of the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+        }
+    }
+
+    /// Reads the word of the API.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Active, Self::Inactive].into_iter().find(|known| known.as_str() == word)
+    }
+}
+
+/// What is settable of a channel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChannelSettings {
+    /// Name, for people.
+    pub name: String,
+    /// The WhatsApp number.
+    pub number: PhoneNumber,
+    /// What it is used for.
+    pub message_type: MessageType,
+    /// Rate it sends at.
+    pub messages_per_second: u32,
+    /// Whether it takes messages.
+    pub status: ChannelStatus,
+}
+
+/// A channel, without its key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Channel {
+    /// Its id.
+    pub id: ChannelId,
+    /// The workspace it belongs to.
+    pub workspace: WorkspaceId,
+    /// The connector's id, shown as the sender of its messages.
+    pub connector: Uuid,
+    /// Settings.
+    pub settings: ChannelSettings,
+    /// Rises with every change.
+    pub revision: i64,
+    /// Made at.
+    pub created_at: Timestamp,
+    /// Last changed at.
+    pub updated_at: Timestamp,
+}
+
+const CREATE: &str = "-- store.channel.create
+WITH made AS (
+    INSERT INTO channels (workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, provider_key)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    RETURNING workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at
+), leased AS (
+    INSERT INTO channel_leases (workspace_id, channel_id) SELECT workspace_id, channel_id FROM made
+), noted AS (
+    INSERT INTO audit (workspace_id, actor, act, subject, detail)
+    SELECT workspace_id, $10, $11, channel_id::text, name FROM made
+)
+SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at FROM made";
+
+const UPDATE: &str = "-- store.channel.update
+WITH changed AS (
+    UPDATE channels SET name = $3, number = $4, message_type = $5, messages_per_second = $6, status = $7,
+        provider_key = coalesce($8, provider_key), revision = revision + 1, updated_at = clock_timestamp()
+    WHERE workspace_id = $1 AND channel_id = $2 AND revision = $9
+    RETURNING workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at
+), noted AS (
+    INSERT INTO audit (workspace_id, actor, act, subject, detail)
+    SELECT workspace_id, $10, $11, channel_id::text, name FROM changed
+)
+SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at FROM changed";
+
+const GET: &str = "-- store.channel.get
+SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at
+FROM channels WHERE workspace_id = $1 AND channel_id = $2";
+
+const LIST: &str = "-- store.channel.list
+SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at
+FROM channels WHERE workspace_id = $1 AND channel_id > $2 ORDER BY channel_id LIMIT $3";
+
+const KEY: &str = "-- store.channel.provider_key
+SELECT provider_key FROM channels WHERE workspace_id = $1 AND channel_id = $2";
+
+const KEYS: &str = "-- store.channel.provider_keys
+SELECT workspace_id, channel_id, provider_key FROM channels WHERE channel_id > $1 ORDER BY channel_id LIMIT $2";
+
+impl Store {
+    /// Makes a channel.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] when the id is taken; [`Error::Refused`] when there is no such workspace.
+    pub async fn create_channel(
+        &self,
+        workspace: WorkspaceId,
+        id: ChannelId,
+        connector: Uuid,
+        settings: &ChannelSettings,
+        key: &SecretString,
+        act: &Act<'_>,
+    ) -> Result<Channel, Error> {
+        let sealed = self.vault.seal(key, key_place(workspace, id))?;
+        let rate = rate(settings)?;
+        let row = self
+            .one(
+                CREATE,
+                &[
+                    &workspace.0,
+                    &id.0,
+                    &connector,
+                    &settings.name,
+                    &settings.number.e164(),
+                    &settings.message_type.as_str(),
+                    &rate,
+                    &settings.status.as_str(),
+                    &sealed,
+                    &act.actor,
+                    &act.name,
+                ],
+            )
+            .await?;
+        channel(&row)
+    }
+
+    /// Changes a channel that is still at the given revision; `None` when it is not.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub async fn update_channel(
+        &self,
+        before: &Channel,
+        settings: &ChannelSettings,
+        key: Option<&SecretString>,
+        act: &Act<'_>,
+    ) -> Result<Option<Channel>, Error> {
+        let sealed = key.map(|key| self.vault.seal(key, key_place(before.workspace, before.id))).transpose()?;
+        let rate = rate(settings)?;
+        let row = self
+            .maybe_one(
+                UPDATE,
+                &[
+                    &before.workspace.0,
+                    &before.id.0,
+                    &settings.name,
+                    &settings.number.e164(),
+                    &settings.message_type.as_str(),
+                    &rate,
+                    &settings.status.as_str(),
+                    &sealed,
+                    &before.revision,
+                    &act.actor,
+                    &act.name,
+                ],
+            )
+            .await?;
+        row.as_ref().map(channel).transpose()
+    }
+
+    /// One channel of a workspace.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub async fn channel(&self, workspace: WorkspaceId, id: ChannelId) -> Result<Option<Channel>, Error> {
+        self.maybe_one(GET, &[&workspace.0, &id.0]).await?.as_ref().map(channel).transpose()
+    }
+
+    /// Channels of a workspace after an id, in order of id.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub async fn channels(&self, workspace: WorkspaceId, after: ChannelId, limit: i64) -> Result<Vec<Channel>, Error> {
+        self.query(LIST, &[&workspace.0, &after.0, &limit]).await?.iter().map(channel).collect()
+    }
+
+    /// The provider key of a channel, opened.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when it does not open under the configured keys.
+    pub async fn provider_key(&self, workspace: WorkspaceId, id: ChannelId) -> Result<Option<SecretString>, Error> {
+        let Some(row) = self.maybe_one(KEY, &[&workspace.0, &id.0]).await? else {
+            return Ok(None);
+        };
+        self.vault.open(get(&row, 0)?, key_place(workspace, id)).map(Some)
+    }
+
+    /// Looks whether the provider keys of up to `limit` channels after an id open; answers the ids looked at and
+    /// the first problem of each that does not.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub async fn check_provider_keys(&self, after: ChannelId, limit: i64) -> Result<Vec<(ChannelId, Result<(), Error>)>, Error> {
+        let rows = self.query(KEYS, &[&after.0, &limit]).await?;
+        rows.iter()
+            .map(|row| {
+                let (workspace, id) = (WorkspaceId(get(row, 0)?), ChannelId(get(row, 1)?));
+                Ok((id, self.vault.open(get(row, 2)?, key_place(workspace, id)).map(|_| ())))
+            })
+            .collect()
+    }
+}
+
+fn key_place(workspace: WorkspaceId, channel: ChannelId) -> Place {
+    Place { workspace, column: KEY_COLUMN, row: channel.0 }
+}
+
+fn rate(settings: &ChannelSettings) -> Result<i32, Error> {
+    i32::try_from(settings.messages_per_second).map_err(|_| Error::corrupt("messages a second"))
+}
+
+pub(crate) fn channel(row: &Row) -> Result<Channel, Error> {
+    let message_type: String = get(row, 5)?;
+    let rate: i32 = get(row, 6)?;
+    let status: String = get(row, 7)?;
+    Ok(Channel {
+        workspace: WorkspaceId(get(row, 0)?),
+        id: ChannelId(get(row, 1)?),
+        connector: get(row, 2)?,
+        settings: ChannelSettings {
+            name: get(row, 3)?,
+            number: PhoneNumber::from_stored(get(row, 4)?),
+            message_type: MessageType::from_word(&message_type).ok_or_else(|| Error::corrupt("message type"))?,
+            messages_per_second: u32::try_from(rate).map_err(|_| Error::corrupt("messages a second"))?,
+            status: ChannelStatus::from_word(&status).ok_or_else(|| Error::corrupt("channel status"))?,
+        },
+        revision: get(row, 8)?,
+        created_at: get(row, 9)?,
+        updated_at: get(row, 10)?,
+    })
+}

@@ -1,0 +1,171 @@
+//! One statement at a time: borrow, run, give back, all within a deadline and under a name.
+//!
+//! A deadline ends the waiting, not the statement: what was sent may still be carried out. So a connection whose answer
+//! was not waited for is thrown away, and the caller hears `Unknown`.
+
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::{Object, Pool};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::clock::DatabaseClock;
+use crate::connect::Database;
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::vault::Vault;
+
+/// Waiting for one answer.
+const ANSWER_WAIT: Duration = Duration::from_secs(5);
+
+/// Parameters of a statement.
+pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// The database as the rest of tuma sees it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: Pool,
+    database: Database,
+    clock: DatabaseClock,
+    pub(crate) vault: Vault,
+    pub(crate) metrics: Metrics,
+}
+
+const READ_CLOCK: &str = "-- store.client.read_clock
+SELECT clock_timestamp()";
+
+const MIGRATED: &str = "-- store.client.migrated
+SELECT version::bigint FROM refinery_schema_history ORDER BY version";
+
+impl Store {
+    /// Connects to a migrated database.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn connect(database: Database, pool_size: usize, vault: Vault, metrics: Metrics) -> Result<Self, Error> {
+        let pool = database.pool(pool_size)?;
+        let clock = DatabaseClock::new(Timestamp::UNIX_EPOCH, Instant::now());
+        let store = Self { pool, database, clock, vault, metrics };
+        store.read_clock().await?;
+        Ok(store)
+    }
+
+    /// The database's clock.
+    #[must_use]
+    pub fn clock(&self) -> &DatabaseClock {
+        &self.clock
+    }
+
+    /// The database's time now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The address, for connections outside the pool.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Renews the reading of the database's clock.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn read_clock(&self) -> Result<Timestamp, Error> {
+        let before = Instant::now();
+        let row = self.one(READ_CLOCK, &[]).await?;
+        let here = before + before.elapsed() / 2;
+        let database: Timestamp = get(&row, 0)?;
+        self.clock.set(database, here);
+        Ok(database)
+    }
+
+    /// Whether the database answers and every migration of this program is applied.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn is_migrated(&self) -> Result<bool, Error> {
+        let rows = self.query(MIGRATED, &[]).await?;
+        let mut applied = Vec::with_capacity(rows.len());
+        for row in &rows {
+            applied.push(get::<i64>(row, 0)?);
+        }
+        Ok(crate::migrate::versions().iter().all(|version| applied.contains(version)))
+    }
+
+    /// Runs a statement; answers its rows.
+    pub(crate) async fn query(&self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, Error> {
+        let name = name_of(sql);
+        let client = self.pool.get().await.map_err(|error| {
+            self.count_error(name, "unavailable");
+            Error::Unavailable(format!("{name}: {}", crate::error::chain(&error)))
+        })?;
+        let started = Instant::now();
+        let result = run(client, name, sql, params).await;
+        self.metrics.statement_seconds.with_label_values(&[name]).observe(started.elapsed().as_secs_f64());
+        if let Err(error) = &result {
+            match error {
+                Error::Unavailable(_) => self.count_error(name, "unavailable"),
+                Error::Unknown(_) => self.count_error(name, "unknown"),
+                Error::Refused { .. } | Error::Corrupt(_) | Error::Configuration(_) | Error::Migration(_) => {
+                    self.count_error(name, "refused");
+                }
+                Error::Exists => {}
+            }
+        }
+        result
+    }
+
+    /// Runs a statement that answers exactly one row.
+    pub(crate) async fn one(&self, sql: &'static str, params: Params<'_>) -> Result<Row, Error> {
+        self.maybe_one(sql, params).await?.ok_or_else(|| Error::corrupt(format!("{} answered no row", name_of(sql))))
+    }
+
+    /// Runs a statement that answers one row or none.
+    pub(crate) async fn maybe_one(&self, sql: &'static str, params: Params<'_>) -> Result<Option<Row>, Error> {
+        Ok(self.query(sql, params).await?.into_iter().next())
+    }
+
+    fn count_error(&self, name: &str, kind: &str) {
+        self.metrics.statement_errors.with_label_values(&[name, kind]).inc();
+    }
+}
+
+async fn run(client: Object, name: &'static str, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, Error> {
+    let work = async {
+        let statement = client.prepare_cached(sql).await.map_err(|error| unsent(Error::of_statement(name, error)))?;
+        client.query(&statement, params).await.map_err(|error| Error::of_statement(name, error))
+    };
+    match tokio::time::timeout(ANSWER_WAIT, work).await {
+        Ok(result) => result,
+        Err(_) => {
+            drop(Object::take(client));
+            Err(Error::Unknown(format!("{name}: no answer within {} s", ANSWER_WAIT.as_secs())))
+        }
+    }
+}
+
+/// Preparing carries nothing out: whatever went wrong, nothing was done.
+fn unsent(error: Error) -> Error {
+    match error {
+        Error::Unknown(text) => Error::Unavailable(text),
+        other @ (Error::Unavailable(_)
+        | Error::Refused { .. }
+        | Error::Exists
+        | Error::Corrupt(_)
+        | Error::Configuration(_)
+        | Error::Migration(_)) => other,
+    }
+}
+
+/// The name in the first line of a statement.
+pub(crate) fn name_of(sql: &'static str) -> &'static str {
+    sql.lines().next().unwrap_or_default().trim_start_matches("-- ")
+}
+
+/// A column of a row.
+pub(crate) fn get<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, index: usize) -> Result<T, Error> {
+    row.try_get(index).map_err(|error| Error::corrupt(crate::error::chain(&error)))
+}

@@ -1,0 +1,151 @@
+//! How the database is reached: address, TLS, pool and their bounds.
+//!
+//! TLS always verifies certificate and name. Without `sslmode` a database on this machine is spoken to in the clear,
+//! any other with TLS when it offers it. Session settings are not used, so a pooler in transaction mode may stand
+//! between; every wait is bounded here and in `client`.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::error::Error;
+
+/// Connections of one process; a few writers and readers keep two cores busy.
+pub const POOL_SIZE_DEFAULT: usize = 16;
+/// Waiting for a free connection; past it the caller gets `Unavailable`.
+const POOL_WAIT: Duration = Duration::from_secs(1);
+/// Making a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Checking a connection before it is lent.
+const RECYCLE_TIMEOUT: Duration = Duration::from_secs(1);
+/// A peer that acknowledges nothing for so long is gone.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Silence after which the system asks the peer for a sign of life.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+
+/// A parsed database address with its way of encryption.
+#[derive(Clone)]
+pub struct Database {
+    config: tokio_postgres::Config,
+    tls: MakeRustlsConnect,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").field("name", &self.config.get_dbname()).finish_non_exhaustive()
+    }
+}
+
+impl Database {
+    /// Reads a `postgres://` address or a key-value string. `sslmode` is `disable`, `prefer`, `require`, `verify-ca` or
+    /// `verify-full`; the last three are the same, since verification is never off.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] when it cannot be understood; the text holds no part of the address.
+    pub fn parse(url: &str) -> Result<Self, Error> {
+        let plain = url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
+        let mut config: tokio_postgres::Config =
+            plain.parse().map_err(|error| Error::Configuration(format!("not a database address: {}", crate::error::chain(&error))))?;
+        if config.get_dbname().is_none() {
+            return Err(Error::Configuration("not a database address: no database is named".to_owned()));
+        }
+        if config.get_hosts().is_empty() {
+            return Err(Error::Configuration("not a database address: no host is named".to_owned()));
+        }
+        if !plain.contains("sslmode=") && config.get_hosts().iter().all(is_this_machine) {
+            config.ssl_mode(SslMode::Disable);
+        }
+        config
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_user_timeout(TCP_USER_TIMEOUT)
+            .keepalives_idle(KEEPALIVE_IDLE)
+            .application_name("tuma");
+        Ok(Self { config, tls: MakeRustlsConnect::new(tls_config()?) })
+    }
+
+    /// A pool over the database; makes no connection yet.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] when the pool cannot be built.
+    pub fn pool(&self, size: usize) -> Result<Pool, Error> {
+        let manager = Manager::from_config(
+            self.config.clone(),
+            self.tls.clone(),
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
+        Pool::builder(manager)
+            .max_size(size)
+            .wait_timeout(Some(POOL_WAIT))
+            .create_timeout(Some(CONNECT_TIMEOUT))
+            .recycle_timeout(Some(RECYCLE_TIMEOUT))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| Error::Configuration(error.to_string()))
+    }
+
+    /// A connection of its own, outside the pool; it lives until the client is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database cannot be reached.
+    pub async fn connect(&self) -> Result<tokio_postgres::Client, Error> {
+        let connecting = self.config.connect(self.tls.clone());
+        let (client, connection) = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
+            .await
+            .map_err(|_| Error::Unavailable("connecting took too long".to_owned()))?
+            .map_err(|error| Error::Unavailable(crate::error::chain(&error)))?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a database connection ended");
+            }
+        });
+        Ok(client)
+    }
+}
+
+fn is_this_machine(host: &Host) -> bool {
+    match host {
+        Host::Tcp(name) => {
+            name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+        #[cfg(unix)]
+        Host::Unix(_) => true,
+    }
+}
+
+fn tls_config() -> Result<ClientConfig, Error> {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    let (_, unusable) = roots.add_parsable_certificates(found.certs);
+    if unusable > 0 {
+        tracing::debug!(unusable, "some certificates of the system cannot be used");
+    }
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::Configuration(error.to_string()))?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_cannot_be_understood_is_not_repeated_in_the_error() {
+        for bad in ["", "postgres://tuma:topsecret@", "mysql://tuma:topsecret@h/d", "postgres://tuma:topsecret@h:notaport/d"] {
+            let error = Database::parse(bad).expect_err(bad).to_string();
+            assert!(!error.contains("topsecret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_database_on_this_machine_is_spoken_to_in_the_clear_unless_told_otherwise() {
+        let mode = |url| Database::parse(url).expect("an address").config.get_ssl_mode();
+        assert_eq!(mode("postgres://u@127.0.0.1/d"), SslMode::Disable);
+        assert_eq!(mode("postgres://u@db.example.org/d"), SslMode::Prefer);
+        assert_eq!(mode("postgres://u@127.0.0.1/d?sslmode=verify-full"), SslMode::Require);
+    }
+}

@@ -1,0 +1,78 @@
+//! What can go wrong with the database, by what the caller can do about it.
+
+use tokio_postgres::error::SqlState;
+
+/// An error of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database cannot be used right now, and the statement was surely not carried out. Wait and repeat.
+    #[error("database unavailable: {0}")]
+    Unavailable(String),
+    /// The statement was sent and no answer came: it may have been carried out. Read back before repeating.
+    #[error("database gave no answer: {0}")]
+    Unknown(String),
+    /// The database refused the statement. Repeating does not help.
+    #[error("database refused {statement}: {source}")]
+    Refused {
+        /// Name of the statement.
+        statement: &'static str,
+        /// The database's error.
+        source: tokio_postgres::Error,
+    },
+    /// The row is there already.
+    #[error("exists already")]
+    Exists,
+    /// A stored value is not one that this version understands.
+    #[error("stored value not understood: {0}")]
+    Corrupt(String),
+    /// The database cannot be used with this configuration.
+    #[error("{0}")]
+    Configuration(String),
+    /// A migration failed.
+    #[error("migration failed: {0}")]
+    Migration(String),
+}
+
+impl Error {
+    /// Whether waiting may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Unknown(_))
+    }
+
+    /// Sorts an error of a statement that was handed to the driver.
+    pub(crate) fn of_statement(statement: &'static str, source: tokio_postgres::Error) -> Self {
+        let Some(state) = source.code() else {
+            return Self::Unknown(format!("{statement}: {}", chain(&source)));
+        };
+        if *state == SqlState::UNIQUE_VIOLATION {
+            return Self::Exists;
+        }
+        // Class 08 connection, 40 roll-back, 53 resources, 55P03 lock, 57 operator: the statement was not carried out
+        // and the same one may succeed later.
+        let passing = ["08", "40", "53", "57"].iter().any(|class| state.code().starts_with(class));
+        if passing || *state == SqlState::LOCK_NOT_AVAILABLE || *state == SqlState::READ_ONLY_SQL_TRANSACTION {
+            return Self::Unavailable(format!("{statement}: {}", chain(&source)));
+        }
+        Self::Refused { statement, source }
+    }
+
+    pub(crate) fn corrupt(what: impl std::fmt::Display) -> Self {
+        Self::Corrupt(what.to_string())
+    }
+}
+
+/// An error with its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}

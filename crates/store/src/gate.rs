@@ -1,0 +1,61 @@
+//! Closed gates of channels, kept so that they are seen by all and survive a restart.
+
+use domain::gate::{Gate, GateReason};
+use domain::id::{ChannelId, WorkspaceId};
+use tokio_postgres::Row;
+
+use crate::client::{Store, get};
+use crate::error::Error;
+use crate::lease::Lease;
+
+const GET: &str = "-- store.gate.get
+SELECT reason, since, until, closings FROM channel_gates WHERE workspace_id = $1 AND channel_id = $2";
+
+const CLOSE: &str = "-- store.gate.close
+INSERT INTO channel_gates (workspace_id, channel_id, reason, since, until, closings)
+SELECT $1, $2, $3, $4, $5, $6
+WHERE EXISTS (SELECT 1 FROM channel_leases WHERE workspace_id = $1 AND channel_id = $2 AND epoch = $7)
+ON CONFLICT (workspace_id, channel_id) DO UPDATE
+SET reason = excluded.reason, since = excluded.since, until = excluded.until, closings = excluded.closings";
+
+const OPEN: &str = "-- store.gate.open
+DELETE FROM channel_gates WHERE workspace_id = $1 AND channel_id = $2
+AND EXISTS (SELECT 1 FROM channel_leases WHERE workspace_id = $1 AND channel_id = $2 AND epoch = $3)";
+
+impl Store {
+    /// The gate of a channel, when it is closed.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub async fn gate(&self, workspace: WorkspaceId, channel: ChannelId) -> Result<Option<Gate>, Error> {
+        self.maybe_one(GET, &[&workspace.0, &channel.0]).await?.as_ref().map(gate).transpose()
+    }
+
+    /// Records the gate of a channel as its owner sees it: closed, or open when `None`. A superseded owner changes nothing.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub async fn set_gate(&self, lease: &Lease, gate: Option<Gate>) -> Result<(), Error> {
+        let (workspace, channel) = (lease.workspace.0, lease.channel.0);
+        match gate {
+            Some(gate) => {
+                let closings = i32::try_from(gate.closings).unwrap_or(i32::MAX);
+                let reason = gate.reason.as_str();
+                self.query(CLOSE, &[&workspace, &channel, &reason, &gate.since, &gate.until, &closings, &lease.epoch]).await
+            }
+            None => self.query(OPEN, &[&workspace, &channel, &lease.epoch]).await,
+        }
+        .map(drop)
+    }
+}
+
+fn gate(row: &Row) -> Result<Gate, Error> {
+    let reason: &str = get(row, 0)?;
+    let closings: i32 = get(row, 3)?;
+    Ok(Gate {
+        reason: GateReason::from_word(reason).ok_or_else(|| Error::corrupt(format!("gate {reason}")))?,
+        since: get(row, 1)?,
+        until: get(row, 2)?,
+        closings: u32::try_from(closings).unwrap_or_default(),
+    })
+}

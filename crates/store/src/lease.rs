@@ -1,0 +1,80 @@
+//! Ownership of channels: at most one replica sends for a channel at a time.
+//!
+//! A lease has an epoch, which rises with every change of owner; claims name it, so a superseded owner claims nothing.
+//! The database's clock alone decides when a lease lapses. One statement renews all leases of a replica and takes those
+//! that are free: lapsed, released, or held by a replica whose presence has ended.
+
+use std::time::Duration;
+
+use domain::id::{ChannelId, ReplicaId, WorkspaceId};
+use tokio_postgres::Row;
+
+use crate::client::{Store, get};
+use crate::error::Error;
+use crate::replica::PRESENCE_CLASS;
+
+/// A lease that this replica holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lease {
+    /// The workspace of the channel.
+    pub workspace: WorkspaceId,
+    /// The channel.
+    pub channel: ChannelId,
+    /// Rises with every change of owner.
+    pub epoch: i64,
+    /// Revision of the channel's settings.
+    pub revision: i64,
+}
+
+const HOLD: &str = "-- store.lease.hold
+WITH seen AS (
+    INSERT INTO replicas (replica_id, has_presence) VALUES ($1, false)
+    ON CONFLICT (replica_id) DO UPDATE SET seen_at = clock_timestamp()
+), gone AS (
+    SELECT r.replica_id FROM replicas r
+    WHERE r.replica_id <> $1 AND r.has_presence AND r.seen_at < clock_timestamp() - interval '1500 milliseconds'
+    AND NOT EXISTS (SELECT 1 FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND l.classid = $3::int::oid AND l.objid = r.number::oid)
+), held AS (
+    UPDATE channel_leases l
+    SET replica_id = $1, expires_at = clock_timestamp() + make_interval(secs => $2),
+        epoch = CASE WHEN l.replica_id = $1 THEN l.epoch ELSE l.epoch + 1 END
+    FROM channels c
+    WHERE c.workspace_id = l.workspace_id AND c.channel_id = l.channel_id AND c.status = 'active'
+    AND (l.replica_id = $1 OR l.replica_id IS NULL OR l.expires_at < clock_timestamp()
+        OR l.replica_id IN (SELECT replica_id FROM gone))
+    RETURNING l.workspace_id, l.channel_id, l.epoch, c.revision
+)
+SELECT workspace_id, channel_id, epoch, revision FROM held ORDER BY channel_id";
+
+const RELEASE: &str = "-- store.lease.release
+UPDATE channel_leases SET replica_id = NULL, expires_at = clock_timestamp() WHERE replica_id = $1";
+
+impl Store {
+    /// Renews the leases of a replica and takes those that are free, for a time; answers all that it holds now.
+    ///
+    /// # Errors
+    /// When the database cannot be used: then no lease was renewed for sure.
+    pub async fn hold_leases(&self, replica: ReplicaId, lasting: Duration) -> Result<Vec<Lease>, Error> {
+        let seconds = lasting.as_secs_f64();
+        self.query(HOLD, &[&replica.0, &seconds, &PRESENCE_CLASS]).await?.iter().map(lease).collect()
+    }
+
+    /// Gives up all leases of a replica.
+    ///
+    /// # Errors
+    /// When the database cannot be used; they lapse by themselves then.
+    pub async fn release_leases(&self, replica: ReplicaId) -> Result<(), Error> {
+        self.query(RELEASE, &[&replica.0]).await.map(drop)
+    }
+}
+
+fn lease(row: &Row) -> Result<Lease, Error> {
+    Ok(Lease {
+        workspace: WorkspaceId(get(row, 0)?),
+        channel: ChannelId(get(row, 1)?),
+        epoch: get(row, 2)?,
+        revision: get(row, 3)?,
+    })
+}

@@ -1,0 +1,47 @@
+//! The only crate of tuma that knows SQL.
+//!
+//! Each statement is a constant directly above the function that runs it and begins with its name, which is also its
+//! label in metrics and in the server's log. A write that must not be half-done is one statement. No function holds a
+//! transaction or a connection while somebody else is waited for.
+//!
+//! Reading order is the order of the modules below.
+
+pub mod error;
+
+pub mod connect;
+
+pub mod migrate;
+
+pub mod clock;
+
+pub mod metrics;
+
+pub mod vault;
+
+mod client;
+
+pub use client::Store;
+
+pub mod workspace;
+
+pub mod channel;
+
+pub mod access_key;
+
+pub mod audit;
+
+pub mod accept;
+
+pub mod writer;
+
+pub mod message;
+
+pub mod replica;
+
+pub mod lease;
+
+pub mod gate;
+
+pub mod outbox;
+
+pub mod settle;

@@ -1,0 +1,227 @@
+//! Reading messages.
+//!
+//! A message that waits is stored as `waiting`; what is shown for it follows from its outbox row and its channel's
+//! gate, so that waiting costs no write.
+
+use domain::failure::FailureCode;
+use domain::gate::GateReason;
+use domain::id::{ChannelId, ContactId, MessageId, WorkspaceId};
+use domain::lifecycle::Status;
+use domain::phone::PhoneNumber;
+use domain::schedule::DueReason;
+use jiff::Timestamp;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::client::{Store, get};
+use crate::error::Error;
+
+/// The word stored while a message is in the outbox.
+pub(crate) const WAITING: &str = "waiting";
+
+/// A message as it stands.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// The channel it goes out by.
+    pub channel: ChannelId,
+    /// The channel's connector and number.
+    pub connector: (Uuid, PhoneNumber),
+    /// The recipient's contact.
+    pub contact: ContactId,
+    /// The recipient.
+    pub recipient: PhoneNumber,
+    /// `body` as it was sent, JSON.
+    pub body: String,
+    /// `meta` as it was sent, JSON.
+    pub meta: String,
+    /// The caller's reference.
+    pub reference: String,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Status as it is shown.
+    pub status: Status,
+    /// What it waits for, while it waits.
+    pub waiting: Option<Waiting>,
+    /// The provider's own text of a failure; empty when none.
+    pub reason: String,
+    /// Failure code, source and the source's code.
+    pub failure: Option<(FailureCode, String, String)>,
+    /// WhatsApp's ids of the parts accepted so far.
+    pub platform_references: Vec<String>,
+    /// Requested time.
+    pub scheduled_for: Option<Timestamp>,
+    /// End of validity.
+    pub expires_at: Timestamp,
+    /// Accepted at.
+    pub created_at: Timestamp,
+    /// Last changed at.
+    pub updated_at: Timestamp,
+    /// Status last changed at.
+    pub last_status_at: Timestamp,
+}
+
+/// What a message waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Waiting {
+    /// May go from this instant on.
+    pub due_at: Timestamp,
+    /// For this reason.
+    pub reason: DueReason,
+    /// Tries that counted.
+    pub tries: u16,
+    /// Whether it may have been sent already.
+    pub maybe_sent: bool,
+    /// The channel's gate, when it is closed, and until when.
+    pub gate: Option<(GateReason, Timestamp)>,
+}
+
+const GET: &str = "-- store.message.get
+SELECT m.message_id, m.channel_id, c.connector_id, c.number, m.contact_id, m.recipient, m.body, m.meta, m.reference, m.tags,
+    m.status, m.reason, m.failure_code, m.failure_source, m.failure_source_code, m.platform_references, m.scheduled_for,
+    m.expires_at, m.created_at, m.updated_at, m.last_status_at,
+    o.due_at, o.due_reason, o.tries, o.maybe_sent, o.claim, g.reason, g.until
+FROM messages m
+JOIN channels c ON c.workspace_id = m.workspace_id AND c.channel_id = m.channel_id
+LEFT JOIN outbox o ON o.workspace_id = m.workspace_id AND o.message_id = m.message_id
+LEFT JOIN channel_gates g ON g.workspace_id = m.workspace_id AND g.channel_id = m.channel_id
+WHERE m.workspace_id = $1 AND m.message_id = ANY ($2)";
+
+const LIST_NEWEST_FIRST: &str = "-- store.message.list_newest_first
+SELECT message_id FROM messages
+WHERE workspace_id = $1 AND channel_id = $2 AND message_id < $3 ORDER BY message_id DESC LIMIT $4";
+
+const LIST_OLDEST_FIRST: &str = "-- store.message.list_oldest_first
+SELECT message_id FROM messages
+WHERE workspace_id = $1 AND channel_id = $2 AND message_id > $3 ORDER BY message_id LIMIT $4";
+
+/// Which end of a channel's messages a page starts from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// The last accepted first.
+    NewestFirst,
+    /// The first accepted first.
+    OldestFirst,
+}
+
+impl Store {
+    /// One message of a workspace.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub async fn message(&self, workspace: WorkspaceId, id: MessageId) -> Result<Option<Message>, Error> {
+        Ok(self.messages(workspace, &[id]).await?.pop())
+    }
+
+    /// Messages of a workspace by id, in the order asked for; unknown ones are left out.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub async fn messages(&self, workspace: WorkspaceId, ids: &[MessageId]) -> Result<Vec<Message>, Error> {
+        let asked: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let now = self.now();
+        let rows = self.query(GET, &[&workspace.0, &asked]).await?;
+        let mut found: Vec<Message> = rows.iter().map(|row| message(row, now)).collect::<Result<_, _>>()?;
+        found.sort_by_key(|message| ids.iter().position(|id| *id == message.id));
+        Ok(found)
+    }
+
+    /// Up to `limit` messages of a channel, beyond one of them (or from the end when `None`).
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub async fn list_messages(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        order: Order,
+        beyond: Option<MessageId>,
+        limit: i64,
+    ) -> Result<Vec<Message>, Error> {
+        let (sql, end) = match order {
+            Order::NewestFirst => (LIST_NEWEST_FIRST, Uuid::max()),
+            Order::OldestFirst => (LIST_OLDEST_FIRST, Uuid::nil()),
+        };
+        let beyond = beyond.map_or(end, |id| id.0);
+        let rows = self.query(sql, &[&workspace.0, &channel.0, &beyond, &limit]).await?;
+        let mut ids = Vec::with_capacity(rows.len());
+        for row in &rows {
+            ids.push(MessageId(get(row, 0)?));
+        }
+        self.messages(workspace, &ids).await
+    }
+}
+
+fn message(row: &Row, now: Timestamp) -> Result<Message, Error> {
+    let scheduled_for: Option<Timestamp> = get(row, 16)?;
+    let (status, waiting) = status(row, scheduled_for, now)?;
+    Ok(Message {
+        id: MessageId(get(row, 0)?),
+        channel: ChannelId(get(row, 1)?),
+        connector: (get(row, 2)?, PhoneNumber::from_stored(get(row, 3)?)),
+        contact: ContactId(get(row, 4)?),
+        recipient: PhoneNumber::from_stored(get(row, 5)?),
+        body: get(row, 6)?,
+        meta: get(row, 7)?,
+        reference: get(row, 8)?,
+        tags: get(row, 9)?,
+        status,
+        waiting,
+        reason: get(row, 11)?,
+        failure: failure(row)?,
+        platform_references: get(row, 15)?,
+        scheduled_for,
+        expires_at: get(row, 17)?,
+        created_at: get(row, 18)?,
+        updated_at: get(row, 19)?,
+        last_status_at: get(row, 20)?,
+    })
+}
+
+/// The status that is shown, and what a waiting message waits for.
+fn status(row: &Row, scheduled_for: Option<Timestamp>, now: Timestamp) -> Result<(Status, Option<Waiting>), Error> {
+    let stored: &str = get(row, 10)?;
+    if stored != WAITING {
+        let status = Status::from_word(stored).ok_or_else(|| Error::corrupt(format!("status {stored}")))?;
+        return Ok((status, None));
+    }
+    let claims: Option<i64> = get(row, 25)?;
+    let shown = match (claims, scheduled_for) {
+        (Some(0), Some(at)) if at > now => Status::Scheduled,
+        (Some(0), _) => Status::Accepted,
+        (Some(_) | None, _) => Status::Processing,
+    };
+    Ok((shown, waiting(row)?))
+}
+
+fn waiting(row: &Row) -> Result<Option<Waiting>, Error> {
+    let Some(due_at) = get::<Option<Timestamp>>(row, 21)? else {
+        return Ok(None);
+    };
+    let reason: &str = get(row, 22)?;
+    let tries: i16 = get(row, 23)?;
+    let gate = match (get::<Option<&str>>(row, 26)?, get::<Option<Timestamp>>(row, 27)?) {
+        (Some(word), Some(until)) => {
+            Some((GateReason::from_word(word).ok_or_else(|| Error::corrupt(format!("gate {word}")))?, until))
+        }
+        (Some(_) | None, _) => None,
+    };
+    Ok(Some(Waiting {
+        due_at,
+        reason: DueReason::from_word(reason).ok_or_else(|| Error::corrupt(format!("due reason {reason}")))?,
+        tries: u16::try_from(tries).unwrap_or_default(),
+        maybe_sent: get(row, 24)?,
+        gate,
+    }))
+}
+
+fn failure(row: &Row) -> Result<Option<(FailureCode, String, String)>, Error> {
+    let Some(number) = get::<Option<i32>>(row, 12)? else {
+        return Ok(None);
+    };
+    let code = FailureCode::from_number(number).ok_or_else(|| Error::corrupt(format!("failure code {number}")))?;
+    let source: Option<String> = get(row, 13)?;
+    let source_code: Option<String> = get(row, 14)?;
+    Ok(Some((code, source.unwrap_or_default(), source_code.unwrap_or_default())))
+}

@@ -1,0 +1,203 @@
+//! Writing results: what became of claimed messages, many in one statement, each under its claim.
+//!
+//! A result whose claim has been superseded changes nothing and is counted. Status, outbox row and the record of the
+//! attempt change together.
+
+use domain::decision::Step;
+use domain::id::{MessageId, ReplicaId, WorkspaceId};
+use domain::lifecycle::Status;
+use domain::outcome::{Outcome, Report};
+use domain::schedule::DueReason;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::client::Store;
+use crate::error::Error;
+use crate::message::WAITING;
+
+/// The result of one claim.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Settlement {
+    /// The message.
+    pub message: MessageId,
+    /// The workspace it belongs to.
+    pub workspace: WorkspaceId,
+    /// The claim it was taken under.
+    pub claim: i64,
+    /// The part whose turn it was, from 0.
+    pub part: usize,
+    /// Tries of that part, the one of this claim included.
+    pub tries: u16,
+    /// Whether the part may have been sent before this claim.
+    pub maybe_sent: bool,
+    /// What becomes of the message.
+    pub step: Step,
+    /// The call, if one was made.
+    pub attempt: Option<Attempt>,
+}
+
+/// The record of one call.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Attempt {
+    /// Before the first byte.
+    pub started_at: Timestamp,
+    /// After the last.
+    pub finished_at: Timestamp,
+    /// What it came to.
+    pub report: Report,
+}
+
+// A row that is kept gets a new claim number, so that a statement repeated after a lost answer changes nothing twice.
+const SETTLE: &str = "-- store.settle.settle
+WITH input AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::integer[], $7::text[], $8::text[],
+        $9::timestamptz[], $10::text[], $11::smallint[], $12::smallint[], $13::boolean[], $14::text[],
+        $15::smallint[], $16::timestamptz[], $17::timestamptz[], $18::text[], $19::text[], $20::integer[], $21::text[])
+    AS t (workspace_id, message_id, claim, status, reason, failure_code, failure_source, failure_source_code,
+        due_at, due_reason, part, tries, maybe_sent, platform_reference,
+        tried_part, started_at, finished_at, outcome, rule, http_status, detail)
+), ended AS (
+    DELETE FROM outbox o USING input i
+    WHERE i.status IS NOT NULL AND o.workspace_id = i.workspace_id AND o.message_id = i.message_id AND o.claim = i.claim
+    RETURNING o.workspace_id, o.message_id
+), kept AS (
+    UPDATE outbox o SET claim = o.claim + 1, due_at = i.due_at, due_reason = i.due_reason, part = i.part, tries = i.tries,
+        maybe_sent = i.maybe_sent
+    FROM input i
+    WHERE i.status IS NULL AND o.workspace_id = i.workspace_id AND o.message_id = i.message_id AND o.claim = i.claim
+    RETURNING o.workspace_id, o.message_id
+), settled AS (
+    SELECT workspace_id, message_id FROM ended UNION ALL SELECT workspace_id, message_id FROM kept
+), shown AS (
+    UPDATE messages m SET updated_at = $22, status = coalesce(i.status, m.status), reason = i.reason,
+        last_status_at = CASE WHEN i.status IS NULL THEN m.last_status_at ELSE $22 END,
+        failure_code = i.failure_code, failure_source = i.failure_source, failure_source_code = i.failure_source_code,
+        platform_references = CASE WHEN i.platform_reference IS NULL THEN m.platform_references
+            ELSE m.platform_references || i.platform_reference END
+    FROM input i JOIN settled s ON s.workspace_id = i.workspace_id AND s.message_id = i.message_id
+    WHERE (i.status IS NOT NULL OR i.platform_reference IS NOT NULL)
+    AND m.workspace_id = i.workspace_id AND m.message_id = i.message_id AND m.status = $23
+), recorded AS (
+    INSERT INTO attempts (workspace_id, message_id, claim, part, replica_id, started_at, finished_at, outcome, rule, http_status, detail)
+    SELECT i.workspace_id, i.message_id, i.claim, i.tried_part, $24, i.started_at, i.finished_at, i.outcome, i.rule, i.http_status, i.detail
+    FROM input i JOIN settled s ON s.workspace_id = i.workspace_id AND s.message_id = i.message_id
+    WHERE i.outcome IS NOT NULL
+)
+SELECT workspace_id, message_id FROM settled";
+
+impl Store {
+    /// Writes results in one commit; answers how many of them changed something. The others were superseded, or had been
+    /// written by a former call whose answer was lost.
+    ///
+    /// # Errors
+    /// When the database cannot be used; may be repeated.
+    pub async fn settle(&self, replica: ReplicaId, results: &[Settlement]) -> Result<usize, Error> {
+        let mut input = Input::default();
+        for result in results {
+            input.push(result, self.now());
+        }
+        let rows = self
+            .query(
+                SETTLE,
+                &[
+                    &input.workspaces, &input.messages, &input.claims, &input.statuses, &input.reasons, &input.failure_codes,
+                    &input.failure_sources, &input.failure_source_codes, &input.due, &input.due_reasons, &input.parts, &input.tries,
+                    &input.maybe_sent, &input.references, &input.tried_parts, &input.started, &input.finished, &input.outcomes,
+                    &input.rules, &input.http_statuses, &input.details, &self.now(), &WAITING, &replica.0,
+                ],
+            )
+            .await?;
+        Ok(rows.len())
+    }
+}
+
+/// Results by column.
+#[derive(Default)]
+struct Input {
+    workspaces: Vec<Uuid>,
+    messages: Vec<Uuid>,
+    claims: Vec<i64>,
+    statuses: Vec<Option<&'static str>>,
+    reasons: Vec<String>,
+    failure_codes: Vec<Option<i32>>,
+    failure_sources: Vec<Option<&'static str>>,
+    failure_source_codes: Vec<Option<String>>,
+    due: Vec<Option<Timestamp>>,
+    due_reasons: Vec<Option<&'static str>>,
+    parts: Vec<i16>,
+    tries: Vec<i16>,
+    maybe_sent: Vec<bool>,
+    references: Vec<Option<String>>,
+    tried_parts: Vec<i16>,
+    started: Vec<Option<Timestamp>>,
+    finished: Vec<Option<Timestamp>>,
+    outcomes: Vec<Option<&'static str>>,
+    rules: Vec<Option<&'static str>>,
+    http_statuses: Vec<Option<i32>>,
+    details: Vec<Option<String>>,
+}
+
+impl Input {
+    fn push(&mut self, result: &Settlement, now: Timestamp) {
+        self.workspaces.push(result.workspace.0);
+        self.messages.push(result.message.0);
+        self.claims.push(result.claim);
+        self.push_step(result, now);
+        self.push_attempt(result);
+    }
+
+    fn push_step(&mut self, result: &Settlement, now: Timestamp) {
+        let failure = match &result.step {
+            Step::Failed(failure) => Some(failure),
+            Step::Sent | Step::NextPart | Step::Wait { .. } => None,
+        };
+        let (due_at, due_reason, part, tries, maybe_sent) = match &result.step {
+            Step::Sent | Step::Failed(_) => (None, None, result.part, result.tries, result.maybe_sent),
+            Step::NextPart => (Some(now), Some(DueReason::Requested), result.part + 1, 0, false),
+            Step::Wait { due_at, reason, counted, maybe_sent } => {
+                let tries = if *counted { result.tries } else { result.tries.saturating_sub(1) };
+                (Some(*due_at), Some(*reason), result.part, tries, *maybe_sent)
+            }
+        };
+        self.statuses.push(match &result.step {
+            Step::Sent => Some(Status::Sent.as_str()),
+            Step::Failed(failure) => Some(failure.code.row().2.as_str()),
+            Step::NextPart | Step::Wait { .. } => None,
+        });
+        self.reasons.push(failure.map(|failure| failure.reason.clone()).unwrap_or_default());
+        self.failure_codes.push(failure.map(|failure| failure.code.number()));
+        self.failure_sources.push(failure.map(|failure| failure.source.as_str()));
+        self.failure_source_codes.push(failure.map(|failure| failure.source_code.clone()));
+        self.due.push(due_at);
+        self.due_reasons.push(due_reason.map(DueReason::as_str));
+        self.parts.push(small(part));
+        self.tries.push(i16::try_from(tries).unwrap_or(i16::MAX));
+        self.maybe_sent.push(maybe_sent);
+    }
+
+    fn push_attempt(&mut self, result: &Settlement) {
+        let attempt = result.attempt.as_ref();
+        let accepted = attempt.and_then(|attempt| match &attempt.report.outcome {
+            Outcome::Sent { wa_id, message_id } => wa_id.clone().or_else(|| message_id.clone()),
+            Outcome::CredentialsRefused
+            | Outcome::RateLimited { .. }
+            | Outcome::Refused(_)
+            | Outcome::Duplicate
+            | Outcome::TryAgain
+            | Outcome::NotConnected
+            | Outcome::Unknown => None,
+        });
+        self.references.push(accepted);
+        self.tried_parts.push(small(result.part));
+        self.started.push(attempt.map(|attempt| attempt.started_at));
+        self.finished.push(attempt.map(|attempt| attempt.finished_at));
+        self.outcomes.push(attempt.map(|attempt| attempt.report.outcome.as_str()));
+        self.rules.push(attempt.map(|attempt| attempt.report.rule));
+        self.http_statuses.push(attempt.and_then(|attempt| attempt.report.http_status.map(i32::from)));
+        self.details.push(attempt.map(|attempt| attempt.report.detail.clone()));
+    }
+}
+
+fn small(number: usize) -> i16 {
+    i16::try_from(number).unwrap_or(i16::MAX)
+}
