@@ -1,0 +1,87 @@
+//! One call: the last checks before the first byte, the call, the record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::decision::Progress;
+use domain::phone::PhoneNumber;
+use domain::provider::{Call, Provider};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use store::Store;
+use store::outbox::Claimed;
+use store::settle::Attempt;
+use tokio::time::Instant;
+
+use crate::metrics::Metrics;
+
+/// A claimed message on its way to its call.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) message: Claimed,
+    /// When it was claimed, by this process's monotonic clock, before the statement was sent.
+    pub(crate) claimed_at: Instant,
+    /// Whether it was claimed because its validity is over: then no try was counted.
+    pub(crate) is_claimed_to_end: bool,
+}
+
+impl Ready {
+    pub(crate) fn progress(&self) -> Progress {
+        Progress {
+            parts: self.message.parts.len(),
+            part: self.message.part,
+            tries: self.message.tries,
+            maybe_sent: self.message.maybe_sent,
+            expires_at: self.message.expires_at,
+        }
+    }
+
+    /// Time left of its validity; zero when it is over.
+    pub(crate) fn validity_left(&self, now: Timestamp) -> Duration {
+        Duration::try_from(self.message.expires_at.duration_since(now)).unwrap_or(Duration::ZERO)
+    }
+}
+
+/// What a channel's calls are made with.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) number: PhoneNumber,
+    pub(crate) key: SecretString,
+}
+
+/// A call that was made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) ready: Ready,
+    pub(crate) attempt: Attempt,
+}
+
+/// Makes the call of the part whose turn it is.
+pub(crate) async fn call<P: Provider>(
+    provider: Arc<P>,
+    store: Store,
+    metrics: Metrics,
+    line: Arc<Line>,
+    ready: Ready,
+    timeout: Duration,
+) -> Option<Made> {
+    let part = ready.message.parts.get(ready.message.part)?;
+    let started_at = store.now();
+    observe_wait(&metrics, started_at, ready.message.due_at);
+    metrics.calls_in_flight.inc();
+    let clock = Instant::now();
+    let report = provider.call(Call { key: &line.key, from: &line.number, to: &ready.message.recipient, part, timeout }).await;
+    metrics.calls_in_flight.dec();
+    metrics.call_seconds.observe(clock.elapsed().as_secs_f64());
+    metrics.calls.with_label_values(&[report.outcome.as_str(), report.rule]).inc();
+    if !report.classified {
+        metrics.unclassified_answers.inc();
+        tracing::warn!(rule = report.rule, http_status = report.http_status, "an answer of the provider is not known");
+    }
+    let attempt = Attempt { started_at, finished_at: store.now(), report };
+    Some(Made { ready, attempt })
+}
+
+fn observe_wait(metrics: &Metrics, now: Timestamp, due_at: Timestamp) {
+    metrics.due_to_call_seconds.observe(now.duration_since(due_at).as_secs_f64().max(0.0));
+}

@@ -1,0 +1,66 @@
+//! What the engine shows to Prometheus.
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, exponential_buckets};
+
+/// Metrics of the engine.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Calls of the provider, by outcome and the row of the classification that decided it.
+    pub calls: IntCounterVec,
+    /// Time of one call, from before the first byte to after the last.
+    pub call_seconds: Histogram,
+    /// Calls under way.
+    pub calls_in_flight: IntGauge,
+    /// Answers that no row of the classification knows.
+    pub unclassified_answers: IntCounter,
+    /// Messages that left the outbox, by final status and failure code (`0` when sent).
+    pub settled: IntCounterVec,
+    /// From the instant a message fell due to the call.
+    pub due_to_call_seconds: Histogram,
+    /// Results that changed nothing because their claim was superseded.
+    pub results_superseded: IntCounter,
+    /// Channels that this replica owns.
+    pub channels_owned: IntGauge,
+    /// Closed gates of owned channels, by reason.
+    pub gates_closed: IntGaugeVec,
+    /// Whether results can be written (1) or the database is away (0); nothing new is sent meanwhile.
+    pub recording: IntGauge,
+}
+
+impl Metrics {
+    /// Makes and registers them.
+    ///
+    /// # Errors
+    /// When one of the names is taken in the registry.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let seconds = || exponential_buckets(0.001, 2.0, 16);
+        let metrics = Self {
+            calls: IntCounterVec::new(Opts::new("tuma_provider_calls_total", "Calls of the provider by outcome"), &["outcome", "rule"])?,
+            call_seconds: Histogram::with_opts(
+                HistogramOpts::new("tuma_provider_call_seconds", "Time of one call of the provider").buckets(seconds()?),
+            )?,
+            calls_in_flight: IntGauge::new("tuma_provider_calls_in_flight", "Calls of the provider under way")?,
+            unclassified_answers: IntCounter::new("tuma_unclassified_answers_total", "Answers of the provider that no rule knows")?,
+            settled: IntCounterVec::new(Opts::new("tuma_messages_settled_total", "Messages that left the outbox"), &["status", "code"])?,
+            due_to_call_seconds: Histogram::with_opts(
+                HistogramOpts::new("tuma_due_to_call_seconds", "From the instant a message fell due to its call").buckets(seconds()?),
+            )?,
+            results_superseded: IntCounter::new("tuma_results_superseded_total", "Results whose claim was superseded")?,
+            channels_owned: IntGauge::new("tuma_channels_owned", "Channels that this replica owns")?,
+            gates_closed: IntGaugeVec::new(Opts::new("tuma_gates_closed", "Closed gates of owned channels"), &["reason"])?,
+            recording: IntGauge::new("tuma_results_recordable", "Whether results can be written to the database")?,
+        };
+        registry.register(Box::new(metrics.calls.clone()))?;
+        registry.register(Box::new(metrics.call_seconds.clone()))?;
+        registry.register(Box::new(metrics.calls_in_flight.clone()))?;
+        registry.register(Box::new(metrics.unclassified_answers.clone()))?;
+        registry.register(Box::new(metrics.settled.clone()))?;
+        registry.register(Box::new(metrics.due_to_call_seconds.clone()))?;
+        registry.register(Box::new(metrics.results_superseded.clone()))?;
+        registry.register(Box::new(metrics.channels_owned.clone()))?;
+        registry.register(Box::new(metrics.gates_closed.clone()))?;
+        registry.register(Box::new(metrics.recording.clone()))?;
+        metrics.recording.set(1);
+        Ok(metrics)
+    }
+}

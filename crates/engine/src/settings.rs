@@ -1,0 +1,62 @@
+//! Times and bounds of the engine.
+
+use std::time::Duration;
+
+use domain::decision::RetryPolicy;
+use domain::gate::GatePolicy;
+use domain::limits::TRIES_MAX;
+use domain::retry::BackOff;
+
+/// Times and bounds; the defaults are what `tuma serve` runs with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// How tries are repeated.
+    pub retry: RetryPolicy,
+    /// How gates close.
+    pub gate: GatePolicy,
+    /// Between two renewals of leases, and looks for free ones.
+    pub tick: Duration,
+    /// A lease that is not renewed lapses after this time.
+    pub lease: Duration,
+    /// Between two looks for rows that fall due.
+    pub poll: Duration,
+    /// Longest time of one call.
+    pub call_timeout: Duration,
+    /// A claim is used only while it is younger than this; then the row is given back.
+    pub claim_fresh: Duration,
+    /// Calls of one channel at a time.
+    pub channel_calls_max: usize,
+    /// Calls of all channels at a time.
+    pub calls_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            retry: RetryPolicy { tries_max: TRIES_MAX, back_off: BackOff { first: seconds(1), longest: seconds(900) } },
+            gate: GatePolicy {
+                credentials_probe: seconds(60),
+                back_off: BackOff { first: seconds(1), longest: seconds(30) },
+                troubles_max: 5,
+                retry_after: (seconds(1), seconds(900)),
+            },
+            tick: seconds(1),
+            lease: seconds(10),
+            poll: Duration::from_millis(250),
+            call_timeout: seconds(15),
+            claim_fresh: seconds(5),
+            channel_calls_max: 64,
+            calls_max: 512,
+        }
+    }
+}
+
+impl Settings {
+    /// How long a claim lasts: waiting for its turn, the call, and the settlement with a margin for both ends' clocks.
+    /// Longer than any call can take, so that two calls of one part never overlap.
+    #[must_use]
+    pub fn claim_lasting(&self) -> Duration {
+        self.claim_fresh + self.call_timeout + Duration::from_secs(10)
+    }
+}

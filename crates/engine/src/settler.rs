@@ -1,0 +1,116 @@
+//! Writing results: what gathered while the last statement was under way goes into the next.
+//!
+//! A result is kept until it is written. While the database is away nothing new is sent: a message that was sent and
+//! not recorded would be sent again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use domain::decision::Step;
+use domain::id::{ChannelId, ReplicaId};
+use store::Store;
+use store::settle::Settlement;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::metrics::Metrics;
+use crate::wake::Wake;
+
+/// Results in one statement.
+const RESULTS_MAX: usize = 500;
+/// Results that may wait; past it lanes wait, too.
+const WAITING_MAX: usize = 4096;
+/// Between two tries while the database is away: doubles up to the longest.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const PAUSE_LONGEST: Duration = Duration::from_secs(2);
+
+/// A result with the channel it belongs to.
+#[derive(Debug)]
+pub(crate) struct Result {
+    pub(crate) channel: ChannelId,
+    pub(crate) settlement: Settlement,
+}
+
+/// Takes results. Cheap to clone; the task ends when the last one is dropped and all is written.
+#[derive(Clone, Debug)]
+pub(crate) struct Settler {
+    sender: mpsc::Sender<Result>,
+    recording: Arc<AtomicBool>,
+}
+
+impl Settler {
+    /// Starts the settler's task.
+    pub(crate) fn start(store: Store, replica: ReplicaId, metrics: Metrics, wake: Wake) -> (Self, JoinHandle<()>) {
+        let (sender, mut receiver) = mpsc::channel(WAITING_MAX);
+        let recording = Arc::new(AtomicBool::new(true));
+        let flag = recording.clone();
+        let task = tokio::spawn(async move {
+            let mut results = Vec::new();
+            while receiver.recv_many(&mut results, RESULTS_MAX).await > 0 {
+                write(&store, replica, &metrics, &flag, &results).await;
+                for result in results.drain(..) {
+                    announce(&metrics, &wake, &result);
+                }
+            }
+        });
+        (Self { sender, recording }, task)
+    }
+
+    /// Whether results can be written: the last statement went through.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.recording.load(Ordering::Relaxed)
+    }
+
+    /// Hands over a result; waits while too many wait.
+    pub(crate) async fn settle(&self, result: Result) {
+        // The task lives as long as there is a sender.
+        drop(self.sender.send(result).await);
+    }
+}
+
+/// Writes results, however long the database is away.
+async fn write(store: &Store, replica: ReplicaId, metrics: &Metrics, recording: &AtomicBool, results: &[Result]) {
+    let settlements: Vec<Settlement> = results.iter().map(|result| result.settlement.clone()).collect();
+    let mut pause = PAUSE_FIRST;
+    let mut repeated = false;
+    loop {
+        match store.settle(replica, &settlements).await {
+            Ok(changed) => {
+                if !recording.swap(true, Ordering::Relaxed) {
+                    tracing::info!("results can be written again");
+                }
+                metrics.recording.set(1);
+                let superseded = settlements.len().saturating_sub(changed);
+                if superseded > 0 && !repeated {
+                    metrics.results_superseded.inc_by(superseded as u64);
+                    tracing::warn!(superseded, "results came under claims that were superseded");
+                }
+                return;
+            }
+            Err(error) => {
+                repeated = true;
+                if recording.swap(false, Ordering::Relaxed) {
+                    tracing::error!(%error, "results cannot be written; sending pauses");
+                }
+                metrics.recording.set(0);
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_LONGEST);
+            }
+        }
+    }
+}
+
+fn announce(metrics: &Metrics, wake: &Wake, result: &Result) {
+    match &result.settlement.step {
+        Step::Sent => metrics.settled.with_label_values(&["sent", "0"]).inc(),
+        Step::Failed(failure) => {
+            let (number, name, status) = failure.code.row();
+            metrics.settled.with_label_values(&[status.as_str(), &number.to_string()]).inc();
+            let message = result.settlement.message;
+            tracing::warn!(%message, code = number, name, rule = failure.source_code, "a message ended without delivery");
+        }
+        Step::NextPart => wake.due(result.channel),
+        Step::Wait { .. } => {}
+    }
+}
