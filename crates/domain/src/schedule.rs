@@ -57,10 +57,16 @@ pub fn fit(proposed: Timestamp, reason: DueReason, expires_at: Timestamp) -> Fit
     if proposed >= expires_at { Fit::Never } else { Fit::At(proposed, reason) }
 }
 
+/// The first instant a new message waits for: its `scheduledFor`, or now.
+#[must_use]
+pub fn first_due(accepted_at: Timestamp, scheduled_for: Option<Timestamp>) -> Timestamp {
+    scheduled_for.map_or(accepted_at, |at| at.max(accepted_at))
+}
+
 /// End of validity: counted from the later of acceptance and `scheduledFor`.
 #[must_use]
 pub fn expires_at(accepted_at: Timestamp, scheduled_for: Option<Timestamp>, validity_seconds: i64) -> Timestamp {
-    let start = scheduled_for.map_or(accepted_at, |at| at.max(accepted_at));
+    let start = first_due(accepted_at, scheduled_for);
     let seconds = SignedDuration::from_secs(validity_seconds.clamp(1, VALIDITY_SECONDS_MAX));
     start.saturating_add(seconds).unwrap_or(Timestamp::MAX)
 }

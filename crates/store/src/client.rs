@@ -69,6 +69,12 @@ impl Store {
         &self.database
     }
 
+    /// The key that signs page tokens.
+    #[must_use]
+    pub fn cursor_key(&self) -> [u8; crate::vault::KEY_BYTES] {
+        *self.vault.cursor_key()
+    }
+
     /// Renews the reading of the database's clock.
     ///
     /// # Errors

@@ -1,0 +1,155 @@
+//! Who asks: access keys for a workspace, the admin token for the installation.
+//!
+//! Found keys are remembered for a few seconds, so a revoked one is refused everywhere within five. What is not yours
+//! is answered like what is not there.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use domain::id::{ChannelId, WorkspaceId};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use store::Store;
+use store::access_key::{AccessKey, KeyHash, hash_of};
+use store::channel::Channel;
+use subtle::ConstantTimeEq;
+
+use crate::errors::ApiError;
+
+/// How long an answer of the database is believed. Revocation is seen within 5 s (contract, section 2).
+const BELIEVED: Duration = Duration::from_secs(4);
+/// Entries kept; past it all are forgotten, which costs a query each.
+const ENTRIES_MAX: usize = 10_000;
+
+/// What a key may be used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Scope {
+    MessagesWrite,
+    MessagesRead,
+    ChannelsRead,
+    TemplatesWrite,
+    WebhooksWrite,
+    SettingsWrite,
+}
+
+impl Scope {
+    /// All, in the order they are documented.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::MessagesWrite, Self::MessagesRead, Self::ChannelsRead, Self::TemplatesWrite, Self::WebhooksWrite, Self::SettingsWrite];
+
+    /// The word of the API.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::MessagesWrite => "messages:write",
+            Self::MessagesRead => "messages:read",
+            Self::ChannelsRead => "channels:read",
+            Self::TemplatesWrite => "templates:write",
+            Self::WebhooksWrite => "webhooks:write",
+            Self::SettingsWrite => "settings:write",
+        }
+    }
+}
+
+/// Answers of the database, for a few seconds.
+#[derive(Debug, Default)]
+pub(crate) struct Access {
+    keys: Remembered<KeyHash, AccessKey>,
+    channels: Remembered<(WorkspaceId, ChannelId), Channel>,
+}
+
+impl Access {
+    /// Checks that the request's key opens a workspace for a purpose.
+    ///
+    /// # Errors
+    /// 401 without a valid key, 404 for a workspace that is not the key's, 403 when the key lacks the scope.
+    pub(crate) async fn workspace(&self, store: &Store, request: &HttpRequest, scope: Scope) -> Result<WorkspaceId, ApiError> {
+        let secret = credential(request, &["accesskey", "bearer"]).ok_or(ApiError::Unauthorized)?;
+        let hash = hash_of(secret).ok_or(ApiError::Unauthorized)?;
+        let known = match self.keys.get(&hash) {
+            Some(known) => known,
+            None => self.keys.put(hash, store.find_access_key(hash).await?),
+        };
+        let key = known.ok_or(ApiError::Unauthorized)?;
+        let asked: Option<WorkspaceId> = request.match_info().get("workspace").and_then(|text| text.parse().ok());
+        if asked != Some(key.workspace) {
+            return Err(ApiError::NotFound("workspace"));
+        }
+        if !key.scopes.iter().any(|owned| owned == scope.as_str()) {
+            return Err(ApiError::Forbidden(scope.as_str()));
+        }
+        Ok(key.workspace)
+    }
+
+    /// The channel of the request's path.
+    ///
+    /// # Errors
+    /// 404 when the workspace has no such channel.
+    pub(crate) async fn channel(&self, store: &Store, request: &HttpRequest, workspace: WorkspaceId) -> Result<Channel, ApiError> {
+        let asked: Option<ChannelId> = request.match_info().get("channel").and_then(|text| text.parse().ok());
+        let id = asked.ok_or(ApiError::NotFound("channel"))?;
+        let known = match self.channels.get(&(workspace, id)) {
+            Some(known) => known,
+            None => self.channels.put((workspace, id), store.channel(workspace, id).await?),
+        };
+        known.ok_or(ApiError::NotFound("channel"))
+    }
+
+    /// Forgets what is remembered of a channel: it was changed here.
+    pub(crate) fn forget_channel(&self, workspace: WorkspaceId, channel: ChannelId) {
+        self.channels.forget(&(workspace, channel));
+    }
+}
+
+/// Checks the admin token, in constant time.
+///
+/// # Errors
+/// 401 for any other.
+pub(crate) fn admin(request: &HttpRequest, token: &SecretString) -> Result<(), ApiError> {
+    let given = credential(request, &["bearer"]).ok_or(ApiError::Unauthorized)?;
+    let (given, expected) = (Sha256::digest(given.as_bytes()), Sha256::digest(token.expose_secret().as_bytes()));
+    if bool::from(given.as_slice().ct_eq(expected.as_slice())) { Ok(()) } else { Err(ApiError::Unauthorized) }
+}
+
+/// The credential of the one `Authorization` header, if its scheme is one of these.
+fn credential<'a>(request: &'a HttpRequest, schemes: &[&str]) -> Option<&'a str> {
+    let mut given = request.headers().get_all(header::AUTHORIZATION);
+    let (one, none) = (given.next()?, given.next());
+    if none.is_some() {
+        return None;
+    }
+    let (scheme, credential) = one.to_str().ok()?.split_once(' ')?;
+    schemes.contains(&scheme.to_ascii_lowercase().as_str()).then_some(credential.trim())
+}
+
+/// Answers by question, each with the time it was given.
+#[derive(Debug)]
+struct Remembered<K, V>(Mutex<HashMap<K, (Instant, Option<V>)>>);
+
+impl<K, V> Default for Remembered<K, V> {
+    fn default() -> Self {
+        Self(Mutex::new(HashMap::new()))
+    }
+}
+
+impl<K: Eq + std::hash::Hash, V: Clone> Remembered<K, V> {
+    fn get(&self, key: &K) -> Option<Option<V>> {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.get(key).filter(|(at, _)| at.elapsed() < BELIEVED).map(|(_, value)| value.clone())
+    }
+
+    fn put(&self, key: K, value: Option<V>) -> Option<V> {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() >= ENTRIES_MAX {
+            entries.clear();
+        }
+        entries.insert(key, (Instant::now(), value.clone()));
+        value
+    }
+
+    fn forget(&self, key: &K) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}

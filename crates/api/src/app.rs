@@ -1,0 +1,142 @@
+//! The application: what handlers share, which path leads where, what wraps every request.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpResponse, ResponseError};
+use domain::id::ChannelId;
+use futures_util::FutureExt;
+use secrecy::SecretString;
+use store::Store;
+use store::writer::AcceptWriter;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::access::Access;
+use crate::errors::ApiError;
+use crate::metrics::Metrics;
+use crate::routes::{admin, messages};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const MESSAGEBIRD_REQUEST_ID: HeaderName = HeaderName::from_static("messagebird-request-id");
+
+/// Told when something of a channel is due now.
+pub type DueHint = Arc<dyn Fn(ChannelId) + Send + Sync>;
+
+/// What handlers share.
+pub struct Api {
+    pub(crate) store: Store,
+    pub(crate) writer: AcceptWriter,
+    pub(crate) access: Access,
+    pub(crate) metrics: Metrics,
+    pub(crate) due: DueHint,
+    pub(crate) admin_token: SecretString,
+    pub(crate) cursor_key: [u8; 32],
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+impl Api {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(store: Store, writer: AcceptWriter, metrics: Metrics, due: DueHint, admin_token: SecretString) -> Self {
+        let cursor_key = store.cursor_key();
+        Self { store, writer, access: Access::default(), metrics, due, admin_token, cursor_key }
+    }
+}
+
+/// Adds all routes to an application.
+pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
+    config.service(
+        web::scope("")
+            .app_data(api)
+            .wrap(from_fn(around))
+            .service(
+                resource("/workspaces/{workspace}/channels/{channel}/messages", "GET, POST")
+                    .route(web::post().to(messages::send_message))
+                    .route(web::get().to(messages::list_messages)),
+            )
+            .service(
+                resource("/workspaces/{workspace}/channels/{channel}/messages/{message}", "GET")
+                    .route(web::get().to(messages::get_message)),
+            )
+            .service(
+                resource("/admin/workspaces", "GET, POST")
+                    .route(web::post().to(admin::workspaces::create_workspace))
+                    .route(web::get().to(admin::workspaces::list_workspaces)),
+            )
+            .service(
+                resource("/admin/workspaces/{workspace}", "GET, PATCH")
+                    .route(web::get().to(admin::workspaces::get_workspace))
+                    .route(web::patch().to(admin::workspaces::update_workspace)),
+            )
+            .service(
+                resource("/admin/workspaces/{workspace}/channels", "GET, POST")
+                    .route(web::post().to(admin::channels::create_channel))
+                    .route(web::get().to(admin::channels::list_channels)),
+            )
+            .service(
+                resource("/admin/workspaces/{workspace}/channels/{channel}", "GET, PATCH")
+                    .route(web::get().to(admin::channels::get_channel))
+                    .route(web::patch().to(admin::channels::update_channel)),
+            )
+            .service(
+                resource("/admin/workspaces/{workspace}/access-keys", "GET, POST")
+                    .route(web::post().to(admin::access_keys::create_access_key))
+                    .route(web::get().to(admin::access_keys::list_access_keys)),
+            )
+            .service(
+                resource("/admin/workspaces/{workspace}/access-keys/{key}", "DELETE")
+                    .route(web::delete().to(admin::access_keys::revoke_access_key)),
+            )
+            .default_service(web::to(|| async { Err::<HttpResponse, _>(ApiError::NotFound("path")) })),
+    );
+}
+
+fn resource(path: &str, allowed: &'static str) -> actix_web::Resource {
+    web::resource(path).default_service(web::to(move || async move { Err::<HttpResponse, _>(ApiError::MethodNotAllowed(allowed)) }))
+}
+
+/// Around every request: an id for it, a span for its log lines, its metrics, and an answer even when a handler panics.
+async fn around(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let started = Instant::now();
+    let id = Uuid::new_v4().to_string();
+    let route = request.match_pattern().unwrap_or_else(|| "unknown".to_owned());
+    let method = known_method(request.method().as_str());
+    let metrics = request.app_data::<Data<Api>>().map(|api| api.metrics.clone());
+    let kept = request.request().clone();
+    let span = tracing::info_span!("request", id, method, route);
+    let called = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span).await;
+    let mut response = match called {
+        Ok(Ok(response)) => response.map_into_boxed_body(),
+        Ok(Err(error)) => ServiceResponse::new(kept, error.error_response()),
+        Err(_) => {
+            tracing::error!(id, route, "a handler panicked");
+            ServiceResponse::new(kept, ApiError::Internal.error_response())
+        }
+    };
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value.clone());
+        response.headers_mut().insert(MESSAGEBIRD_REQUEST_ID, value);
+    }
+    if let Some(metrics) = metrics {
+        metrics.requests.with_label_values(&[route.as_str(), method, response.status().as_str()]).inc();
+        metrics.request_seconds.with_label_values(&[&route]).observe(started.elapsed().as_secs_f64());
+    }
+    Ok(response)
+}
+
+/// A closed set of labels: a method is whatever a client writes.
+fn known_method(method: &str) -> &'static str {
+    ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"].into_iter().find(|known| *known == method).unwrap_or("other")
+}

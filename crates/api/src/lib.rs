@@ -1,0 +1,29 @@
+//! The only crate that knows HTTP in: Channels shapes, the admin API, access, errors.
+//!
+//! A request is authenticated before its body is read, its body is bounded before it is parsed, and all that is wrong
+//! with it is said at once. What is accepted goes to the store's writer; the engine is met only in the database, save
+//! for a hint that something is due.
+//!
+//! Reading order is the order of the modules below.
+
+pub mod app;
+
+pub mod metrics;
+
+mod routes;
+
+mod access;
+
+mod body;
+
+mod json;
+
+mod reader;
+
+mod wire;
+
+mod cursor;
+
+mod errors;
+
+pub use app::{Api, configure};

@@ -1,0 +1,42 @@
+//! What the API shows to Prometheus.
+
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, exponential_buckets};
+
+/// Metrics of the API.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Requests by route (its pattern), method and status.
+    pub requests: IntCounterVec,
+    /// Time of a request from its head to the answer's head, by route.
+    pub request_seconds: HistogramVec,
+    /// Messages accepted for the first time.
+    pub accepted: IntCounter,
+    /// Requests that were answered with a message accepted before.
+    pub replayed: IntCounter,
+}
+
+impl Metrics {
+    /// Makes and registers them.
+    ///
+    /// # Errors
+    /// When one of the names is taken in the registry.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            requests: IntCounterVec::new(
+                Opts::new("tuma_http_requests_total", "Requests by route, method and status"),
+                &["route", "method", "status"],
+            )?,
+            request_seconds: HistogramVec::new(
+                HistogramOpts::new("tuma_http_request_seconds", "Time of a request").buckets(exponential_buckets(0.0005, 2.0, 14)?),
+                &["route"],
+            )?,
+            accepted: IntCounter::new("tuma_messages_accepted_total", "Messages accepted for the first time")?,
+            replayed: IntCounter::new("tuma_messages_replayed_total", "Requests answered with a message accepted before")?,
+        };
+        registry.register(Box::new(metrics.requests.clone()))?;
+        registry.register(Box::new(metrics.request_seconds.clone()))?;
+        registry.register(Box::new(metrics.accepted.clone()))?;
+        registry.register(Box::new(metrics.replayed.clone()))?;
+        Ok(metrics)
+    }
+}

@@ -1,0 +1,5 @@
+//! Routes and their handlers.
+
+pub(crate) mod admin;
+
+pub(crate) mod messages;

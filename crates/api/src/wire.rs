@@ -1,0 +1,14 @@
+//! Channels JSON: requests that become messages, messages that become answers.
+
+pub(crate) mod body;
+
+pub(crate) mod query;
+
+pub(crate) mod receiver;
+
+pub(crate) mod request;
+
+pub(crate) mod response;
+
+/// Text for a property that the Channels API has and this version does not handle yet.
+pub(crate) const NOT_YET: &str = "is not supported yet";

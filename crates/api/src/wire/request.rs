@@ -1,0 +1,195 @@
+//! The request to send a message: every field read, everything wrong with it noted.
+
+use domain::content::Content;
+use domain::message::{MessageKey, Tag, check_reference};
+use domain::phone::PhoneNumber;
+use domain::schedule::{check_scheduled_for, check_validity};
+use domain::violation::Violations;
+use domain::limits::TAGS_MAX;
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::reader::Fields;
+use crate::wire::{NOT_YET, body, receiver};
+
+/// A request without violations.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct MessageRequest {
+    pub(crate) recipient: PhoneNumber,
+    pub(crate) contents: Vec<Content>,
+    /// `body` as it was sent.
+    pub(crate) body: Value,
+    /// `meta` as it was sent.
+    pub(crate) meta: Value,
+    pub(crate) key: Option<MessageKey>,
+    pub(crate) reference: String,
+    pub(crate) tags: Vec<Tag>,
+    pub(crate) scheduled_for: Option<Timestamp>,
+    pub(crate) validity_seconds: Option<i64>,
+}
+
+/// Fields of the Channels API that come with a later version.
+const TO_COME: &[&str] = &["sender", "replyTo", "notification", "shortLinks", "collapseKey"];
+
+/// Reads a request; `header_key` is the value of `Idempotency-Key`.
+///
+/// # Errors
+/// All violations at once.
+pub(crate) fn read(value: &Value, header_key: Option<&str>, now: Timestamp) -> Result<MessageRequest, Violations> {
+    let mut violations = Violations::default();
+    let Some(mut fields) = Fields::of(value, "", &mut violations) else {
+        return Err(violations);
+    };
+    let notes = &mut violations;
+    let recipient = fields.required("receiver", notes).and_then(|value| receiver::read(value, notes));
+    let contents = contents(&mut fields, notes);
+    let key = key(&mut fields, header_key, notes);
+    let reference = fields.text("reference", notes);
+    if let Some(text) = reference {
+        fields.keep("reference", check_reference(text), notes);
+    }
+    let tags = tags(&mut fields, notes);
+    let meta = meta(&mut fields, notes);
+    let scheduled_for = scheduled_for(&mut fields, now, notes);
+    let validity_seconds = fields.integer("validity", notes);
+    if let Some(seconds) = validity_seconds {
+        fields.keep("validity", check_validity(seconds), notes);
+    }
+    switches(&mut fields, notes);
+    fields.refuse(TO_COME, NOT_YET, notes);
+    let body = fields.optional("body").cloned().unwrap_or_default();
+    fields.finish(notes);
+    match (recipient, contents) {
+        (Some(recipient), Some(contents)) if violations.is_empty() => Ok(MessageRequest {
+            recipient,
+            contents,
+            body,
+            meta,
+            key,
+            reference: reference.unwrap_or_default().to_owned(),
+            tags,
+            scheduled_for,
+            validity_seconds,
+        }),
+        _ => Err(violations),
+    }
+}
+
+fn contents(fields: &mut Fields<'_>, violations: &mut Violations) -> Option<Vec<Content>> {
+    let (body, template) = (fields.optional("body"), fields.optional("template"));
+    match (body, template) {
+        (Some(body), None) => body::read(body, violations),
+        (Some(body), Some(_)) => {
+            violations.add(".template", "must not be given together with body");
+            body::read(body, violations)
+        }
+        (None, Some(_)) => {
+            violations.add(".template", NOT_YET);
+            None
+        }
+        (None, None) => {
+            violations.add(".body", "body or template is required");
+            None
+        }
+    }
+}
+
+fn key(fields: &mut Fields<'_>, header_key: Option<&str>, violations: &mut Violations) -> Option<MessageKey> {
+    let own = fields.text("messageId", violations).and_then(|text| fields.keep("messageId", MessageKey::new(text), violations));
+    let header = header_key.and_then(|text| match MessageKey::new(text) {
+        Ok(key) => Some(key),
+        Err(why) => {
+            violations.add("Idempotency-Key", why);
+            None
+        }
+    });
+    match (own, header) {
+        (Some(own), Some(header)) if own != header => {
+            violations.add(".messageId", "differs from the header Idempotency-Key");
+            None
+        }
+        (own, header) => own.or(header),
+    }
+}
+
+fn tags(fields: &mut Fields<'_>, violations: &mut Violations) -> Vec<Tag> {
+    let mut tags: Vec<Tag> = Vec::new();
+    let Some(given) = fields.array("tags", violations) else { return tags };
+    if given.len() > TAGS_MAX {
+        violations.add(".tags", format!("must not hold more than {TAGS_MAX} tags, holds {}", given.len()));
+        return tags;
+    }
+    for (position, value) in given.iter().enumerate() {
+        match value.as_str().map_or(Err("must be a string".to_owned()), Tag::new) {
+            Ok(tag) if tags.contains(&tag) => {}
+            Ok(tag) => tags.push(tag),
+            Err(why) => violations.add(format!(".tags[{position}]"), why),
+        }
+    }
+    tags
+}
+
+/// `meta` is echoed; of its properties only the free object has a meaning so far.
+fn meta(fields: &mut Fields<'_>, violations: &mut Violations) -> Value {
+    let Some(mut meta) = fields.object("meta", violations) else { return Value::Object(Map::new()) };
+    if meta.optional("extraInformation").is_some_and(|value| !value.is_object()) {
+        violations.add(".meta.extraInformation", "must be an object");
+    }
+    let others = ["referral", "order", "referredProduct", "email", "pushNotifications", "navigatorId", "navigatorMessageId", "flow", "journey", "campaign"];
+    meta.refuse(&others, NOT_YET, violations);
+    meta.finish(violations);
+    fields.optional("meta").cloned().unwrap_or_default()
+}
+
+fn scheduled_for(fields: &mut Fields<'_>, now: Timestamp, violations: &mut Violations) -> Option<Timestamp> {
+    let text = fields.text("scheduledFor", violations)?;
+    let at = fields.keep("scheduledFor", instant(text), violations)?;
+    fields.keep("scheduledFor", check_scheduled_for(now, at), violations)?;
+    Some(at)
+}
+
+/// RFC 3339 with an offset, to the microsecond.
+fn instant(text: &str) -> Result<Timestamp, String> {
+    let refused = || "must be an RFC 3339 date-time with offset, such as 2026-11-21T08:00:00+03:00".to_owned();
+    let bytes = text.as_bytes();
+    // The parser also knows looser forms: hours alone, a space, weeks, zone names.
+    let is_separated = bytes.len() >= 20 && matches!(bytes[10], b'T' | b't') && bytes[13] == b':' && bytes[16] == b':';
+    let has_offset = matches!(bytes.last(), Some(b'Z' | b'z')) || (bytes.len() >= 25 && bytes[bytes.len() - 3] == b':');
+    if !is_separated || !has_offset || bytes[17] == b'6' || text.contains([',', '[']) {
+        return Err(refused());
+    }
+    let at: Timestamp = text.parse().map_err(|_| refused())?;
+    Timestamp::from_microsecond(at.as_microsecond()).map_err(|_| refused())
+}
+
+/// Switches whose meaning comes later: what asks for it is refused, what does without is taken.
+fn switches(fields: &mut Fields<'_>, violations: &mut Violations) {
+    for name in ["capFrequency", "enableLinkTracking"] {
+        if fields.boolean(name, violations) == Some(true) {
+            violations.add(fields.path_of(name), NOT_YET);
+        }
+    }
+    for name in ["ignoreQuietHours", "ignoreGlobalHoldout"] {
+        // There are no quiet hours and no holdout to be ignored yet.
+        fields.boolean(name, violations);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_has_date_time_and_offset() {
+        for good in ["2026-11-21T08:00:00Z", "2026-11-21t08:00:00z", "2026-11-21T08:00:00.5+03:00", "2026-11-21T08:00:00.123456789-00:00"] {
+            assert!(instant(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "", "2026-11-21", "2026-11-21T08:00:00", "2026-11-21 08:00:00Z", "2026-11-21T08Z", "2026-11-21T08:00Z", "2026-11-21T24:00:00Z",
+            "2026-11-21T08:00:60Z", "2026-13-21T08:00:00Z", "2026-11-21T08:00:00,5Z", "2026-11-21T08:00:00+0300", "2026-11-21T08:00:00+03",
+            "1795248000", "tomorrow", "2026-11-21T08:00:00+03:00[Africa/Nairobi]", "20261121T080000Z", "2026-11-21T08:00:00+99:99", "10000-01-01T00:00:00Z",
+        ] {
+            assert!(instant(bad).is_err(), "{bad}");
+        }
+    }
+}
