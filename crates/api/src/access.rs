@@ -53,6 +53,12 @@ impl Scope {
     }
 }
 
+/// All scopes that a key may have.
+#[must_use]
+pub fn scopes() -> Vec<String> {
+    Scope::ALL.iter().map(|scope| scope.as_str().to_owned()).collect()
+}
+
 /// Answers of the database, for a few seconds.
 #[derive(Debug, Default)]
 pub(crate) struct Access {

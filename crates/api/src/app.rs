@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
@@ -108,32 +110,43 @@ fn resource(path: &str, allowed: &'static str) -> actix_web::Resource {
 }
 
 /// Around every request: an id for it, a span for its log lines, its metrics, and an answer even when a handler panics.
-async fn around(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+async fn around(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let started = Instant::now();
     let id = Uuid::new_v4().to_string();
     let route = request.match_pattern().unwrap_or_else(|| "unknown".to_owned());
     let method = known_method(request.method().as_str());
     let metrics = request.app_data::<Data<Api>>().map(|api| api.metrics.clone());
-    let kept = request.request().clone();
     let span = tracing::info_span!("request", id, method, route);
-    let called = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span).await;
-    let mut response = match called {
-        Ok(Ok(response)) => response.map_into_boxed_body(),
-        Ok(Err(error)) => ServiceResponse::new(kept, error.error_response()),
+    let called = AssertUnwindSafe(async { next.call(request).await }).catch_unwind().instrument(span).await;
+    let mut answered = match called {
+        Ok(Ok(response)) => Ok(response.map_into_boxed_body()),
+        Ok(Err(error)) => Err(error.error_response()),
         Err(_) => {
             tracing::error!(id, route, "a handler panicked");
-            ServiceResponse::new(kept, ApiError::Internal.error_response())
+            Err(ApiError::Internal.error_response())
         }
     };
-    if let Ok(value) = HeaderValue::from_str(&id) {
+    let status = match &mut answered {
+        Ok(response) => mark(response.response_mut(), &id),
+        Err(response) => mark(response, &id),
+    };
+    if let Some(metrics) = metrics {
+        metrics.requests.with_label_values(&[route.as_str(), method, status.as_str()]).inc();
+        metrics.request_seconds.with_label_values(&[&route]).observe(started.elapsed().as_secs_f64());
+    }
+    answered.map_err(|response| InternalError::from_response("refused", response).into())
+}
+
+/// Puts the request's id on an answer; answers its status.
+fn mark(response: &mut HttpResponse, id: &str) -> StatusCode {
+    if let Ok(value) = HeaderValue::from_str(id) {
         response.headers_mut().insert(REQUEST_ID, value.clone());
         response.headers_mut().insert(MESSAGEBIRD_REQUEST_ID, value);
     }
-    if let Some(metrics) = metrics {
-        metrics.requests.with_label_values(&[route.as_str(), method, response.status().as_str()]).inc();
-        metrics.request_seconds.with_label_values(&[&route]).observe(started.elapsed().as_secs_f64());
-    }
-    Ok(response)
+    response.status()
 }
 
 /// A closed set of labels: a method is whatever a client writes.

@@ -26,4 +26,5 @@ mod cursor;
 
 mod errors;
 
+pub use access::scopes;
 pub use app::{Api, configure};

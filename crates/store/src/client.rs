@@ -35,6 +35,9 @@ pub struct Store {
 const READ_CLOCK: &str = "-- store.client.read_clock
 SELECT clock_timestamp()";
 
+const SERVER_VERSION: &str = "-- store.client.server_version
+SELECT current_setting('server_version_num')::integer";
+
 const MIGRATED: &str = "-- store.client.migrated
 SELECT version::bigint FROM refinery_schema_history ORDER BY version";
 
@@ -86,6 +89,14 @@ impl Store {
         let database: Timestamp = get(&row, 0)?;
         self.clock.set(database, here);
         Ok(database)
+    }
+
+    /// Version of the server: 150018 is 15.18.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn server_version(&self) -> Result<i32, Error> {
+        get(&self.one(SERVER_VERSION, &[]).await?, 0)
     }
 
     /// Whether the database answers and every migration of this program is applied.

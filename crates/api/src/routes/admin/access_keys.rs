@@ -10,7 +10,7 @@ use store::access_key::{AccessKey, new_secret};
 use uuid::Uuid;
 
 use super::{ADMIN_BYTES_MAX, act, check_name, cut, page_after, path_id, path_workspace, refuse};
-use crate::access::{Scope, admin};
+use crate::access::{Scope, admin, scopes as all_scopes};
 use crate::app::Api;
 use crate::body::read_json;
 use crate::errors::ApiError;
@@ -56,7 +56,7 @@ fn read(body: &Value) -> Result<(String, Vec<String>), ApiError> {
     let name = name.and_then(|name| fields.keep("name", check_name(name), &mut violations));
     let scopes = match fields.array("scopes", &mut violations) {
         Some(given) => scopes(given, &mut violations),
-        None => Scope::ALL.iter().map(|scope| scope.as_str().to_owned()).collect(),
+        None => all_scopes(),
     };
     fields.finish(&mut violations);
     match name {

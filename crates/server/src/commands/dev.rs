@@ -1,0 +1,195 @@
+//! `tuma dev`: everything on one machine, with no set-up.
+//!
+//! A private PostgreSQL, the sandbox, the gateway, one workspace with one channel and one key. The data folder keeps the
+//! database and what was made on the first start, so the next start finds the same ids and nothing is lost.
+
+mod identity;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use cluster::Cluster;
+use prometheus::Registry;
+use sandbox::Sandbox;
+use serde_json::{Value, json};
+use store::Store;
+use store::connect::{Database, POOL_SIZE_DEFAULT};
+use store::metrics::Metrics;
+
+use super::{complain, print, refuse, start_logging};
+use crate::cli::DevArgs;
+use crate::config;
+use crate::gateway::{Gateway, Settings};
+use crate::health::{self, Health};
+use crate::signals::asked_to_stop;
+use identity::Identity;
+
+const DATABASE: &str = "tuma";
+const METRICS_PORT: u16 = 9464;
+const SANDBOX_PORT: u16 = 8081;
+
+/// Everything that runs.
+struct Dev {
+    cluster: Cluster,
+    sandbox: Option<Sandbox>,
+    metrics: (SocketAddr, actix_web::dev::ServerHandle),
+    gateway: Gateway,
+    identity: Identity,
+    database_url: String,
+    listen: SocketAddr,
+    organization: String,
+}
+
+/// Runs the command.
+pub async fn run(args: DevArgs) -> ExitCode {
+    let environment = config::environment();
+    if let Err(problems) = start_logging(&environment) {
+        return refuse(&problems);
+    }
+    let temporary = if args.ephemeral { Some(tempfile::tempdir()) } else { None };
+    let folder = match &temporary {
+        None => args.data_dir.clone(),
+        Some(Ok(folder)) => folder.path().to_owned(),
+        Some(Err(error)) => {
+            complain(format!("no temporary folder: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    // Signals are listened to from the start, so that one that comes early stops what has been started.
+    let asked = asked_to_stop();
+    tokio::pin!(asked);
+    let started = tokio::select! {
+        started = start(&args, &folder) => started,
+        _ = &mut asked => return ExitCode::SUCCESS,
+    };
+    let dev = match started {
+        Ok(dev) => dev,
+        Err(why) => {
+            complain(why);
+            return ExitCode::FAILURE;
+        }
+    };
+    announce(&dev, &args, &folder);
+    let stopped = asked.await;
+    dev.stop().await;
+    if stopped.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+impl Dev {
+    async fn stop(self) {
+        self.gateway.stop(Duration::ZERO).await;
+        self.metrics.1.stop(false).await;
+        if let Some(sandbox) = self.sandbox {
+            sandbox.stop().await;
+        }
+        if let Err(error) = self.cluster.stop().await {
+            complain(format!("PostgreSQL did not stop cleanly: {error}"));
+        }
+    }
+}
+
+async fn start(args: &DevArgs, folder: &Path) -> Result<Dev, String> {
+    let folder = absolute(folder)?;
+    let cluster = if args.ephemeral { Cluster::ephemeral().await } else { Cluster::start(&folder.join("postgres")).await };
+    let cluster = cluster.map_err(|error| error.to_string())?;
+    cluster.create_database(DATABASE).await.map_err(|error| error.to_string())?;
+    let database_url = cluster.url(DATABASE);
+    let identity = Identity::load_or_make(&folder)?;
+    let registry = Registry::new();
+    let store = connect(&database_url, &identity, &registry).await.map_err(|error| error.to_string())?;
+    let organization = store.organization().await.map_err(|error| error.to_string())?.to_string();
+    identity.ensure(&store).await?;
+    let sandbox = match &args.lipachat_url {
+        Some(_) => None,
+        None => Some(start_sandbox(args, &identity).await?),
+    };
+    let health = Health::starting(registry.clone());
+    let listen_metrics = beside(args, METRICS_PORT);
+    let metrics = health::start(listen_metrics, health.clone())
+        .map_err(|error| format!("cannot listen on {listen_metrics} for metrics: {error}"))?;
+    let upstream = sandbox.as_ref().map(Sandbox::url).or_else(|| args.lipachat_url.clone());
+    let settings = Settings {
+        store,
+        listen: Some(args.listen),
+        lipachat_url: upstream,
+        admin_token: identity.admin_token(),
+        engine: engine::Settings::default(),
+    };
+    let gateway = Gateway::start(settings, &registry, health).map_err(|error| error.to_string())?;
+    let listen = gateway.listen.unwrap_or(args.listen);
+    Ok(Dev { cluster, sandbox, metrics, gateway, identity, database_url, listen, organization })
+}
+
+/// The data folder as it stays right whatever happens to the working folder, made if it is not there.
+fn absolute(folder: &Path) -> Result<PathBuf, String> {
+    let said = |error| format!("{}: {error}", folder.display());
+    std::fs::create_dir_all(folder).map_err(said)?;
+    folder.canonicalize().map_err(said)
+}
+
+async fn connect(url: &str, identity: &Identity, registry: &Registry) -> Result<Store, String> {
+    let text = |error: store::error::Error| error.to_string();
+    let database = Database::parse(url).map_err(text)?;
+    store::migrate::run(&database).await.map_err(text)?;
+    let metrics = Metrics::register(registry).map_err(|error| error.to_string())?;
+    Store::connect(database, POOL_SIZE_DEFAULT, identity.vault()?, metrics).await.map_err(text)
+}
+
+async fn start_sandbox(args: &DevArgs, identity: &Identity) -> Result<Sandbox, String> {
+    let settings = sandbox::Settings {
+        listen: beside(args, SANDBOX_PORT),
+        api_key: Some(identity.provider_key.clone()),
+        numbers: vec![identity::NUMBER.trim_start_matches('+').to_owned()],
+        ..sandbox::Settings::default()
+    };
+    Sandbox::start(settings).await.map_err(|error| error.to_string())
+}
+
+/// The address of a listener beside the API's: its own port, or a free one when the API takes a free one.
+fn beside(args: &DevArgs, port: u16) -> SocketAddr {
+    SocketAddr::new(args.listen.ip(), if args.listen.port() == 0 { 0 } else { port })
+}
+
+fn announce(dev: &Dev, args: &DevArgs, folder: &Path) {
+    let base = format!("http://{}", dev.listen);
+    let metrics = format!("http://{}/metrics", dev.metrics.0);
+    let sandbox = dev.sandbox.as_ref().map(Sandbox::url);
+    let identity = &dev.identity;
+    if args.json {
+        return print(json!({
+            "baseUrl": base, "metricsUrl": metrics, "sandboxUrl": sandbox, "databaseUrl": dev.database_url,
+            "adminToken": identity.admin_token, "organizationId": dev.organization, "workspaceId": identity.workspace_id,
+            "channelId": identity.channel_id, "accessKey": identity.access_key,
+            // Provider webhooks are not taken yet, so there is no address to name.
+            "webhookUrl": Value::Null, "secretKey": identity.secret_key
+        }));
+    }
+    let upstream = match &sandbox {
+        Some(url) => format!("{url}  (ledger: {url}/_sandbox/ledger)"),
+        None => format!(
+            "{}  (set its key: tuma admin channels update {} --workspace {} --provider-key-file -)",
+            args.lipachat_url.as_deref().unwrap_or_default(),
+            identity.channel_id,
+            identity.workspace_id
+        ),
+    };
+    let kept = if args.ephemeral { "removed on exit".to_owned() } else { folder.display().to_string() };
+    print(format_args!(
+        "tuma {version} is ready\n\n  API          {base}\n  metrics      {metrics}\n  provider     {upstream}\n  PostgreSQL   {database}\n  \
+         data         {kept}\n  workspace    {workspace}\n  channel      {channel}  (from {number})\n  access key   {key}\n  \
+         admin token  {admin}\n  secret key   {secret}\n\nSend a message:\n\n  curl -sS {base}/workspaces/{workspace}/channels/{channel}/messages \
+         -H 'Authorization: AccessKey {key}' -H 'Content-Type: application/json' \
+         -d '{{\"receiver\":{{\"contacts\":[{{\"identifierValue\":\"+254712345678\"}}]}},\"body\":{{\"type\":\"text\",\"text\":{{\"text\":\"Hello from tuma\"}}}}}}'\n\n\
+         Ctrl-C stops everything.",
+        version = env!("CARGO_PKG_VERSION"),
+        database = dev.database_url,
+        workspace = identity.workspace_id,
+        channel = identity.channel_id,
+        number = identity::NUMBER,
+        key = identity.access_key,
+        admin = identity.admin_token,
+        secret = identity.secret_key,
+    ));
+}

@@ -1,0 +1,63 @@
+//! A workspace with a channel and a key.
+
+use domain::id::{AccessKeyId, ChannelId, WorkspaceId};
+use domain::message::MessageType;
+use domain::phone::PhoneNumber;
+use secrecy::{ExposeSecret, SecretString};
+use store::Store;
+use store::access_key::new_secret;
+use store::audit::Act;
+use store::channel::{Channel, ChannelSettings, ChannelStatus};
+use uuid::Uuid;
+
+/// The number of the channels that tests make, known to every sandbox.
+const NUMBER: &str = "+254110090747";
+const ACT: Act<'_> = Act { actor: "test", name: "test" };
+
+/// A workspace with a channel and a key with all scopes.
+#[derive(Debug)]
+pub struct Tenant {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// Its channel.
+    pub channel: Channel,
+    /// The key's secret.
+    pub access_key: String,
+    /// The key's id.
+    pub access_key_id: AccessKeyId,
+}
+
+impl Tenant {
+    /// Makes one; the channel sends with a provider key.
+    pub async fn create(store: &Store, provider_key: &str) -> Self {
+        let settings = ChannelSettings {
+            name: "test".to_owned(),
+            number: PhoneNumber::parse(NUMBER).expect("a number"),
+            message_type: MessageType::Transactional,
+            messages_per_second: 1000,
+            status: ChannelStatus::Active,
+        };
+        let workspace = WorkspaceId(Uuid::new_v4());
+        store.create_workspace(workspace, "test", &ACT).await.expect("a workspace");
+        let channel = Self::create_channel(store, workspace, &settings, provider_key).await;
+        let (id, secret) = (AccessKeyId(Uuid::new_v4()), new_secret());
+        let scopes: Vec<String> = ["messages:write", "messages:read", "channels:read", "templates:write", "webhooks:write", "settings:write"]
+            .map(str::to_owned)
+            .to_vec();
+        store.create_access_key(workspace, id, "test", &secret, &scopes, &ACT).await.expect("a key");
+        Self { workspace, channel, access_key: secret.expose_secret().to_owned(), access_key_id: id }
+    }
+
+    /// Makes a further channel in a workspace.
+    pub async fn create_channel(store: &Store, workspace: WorkspaceId, settings: &ChannelSettings, provider_key: &str) -> Channel {
+        let key = SecretString::from(provider_key);
+        let (id, connector) = (ChannelId(Uuid::new_v4()), Uuid::new_v4());
+        store.create_channel(workspace, id, connector, settings, &key, &ACT).await.expect("a channel")
+    }
+
+    /// The path of the channel's messages.
+    #[must_use]
+    pub fn messages_path(&self) -> String {
+        format!("/workspaces/{}/channels/{}/messages", self.workspace, self.channel.id)
+    }
+}
