@@ -109,10 +109,7 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         let (status, code, message) = self.row();
-        let details = match self {
-            Self::InvalidPayload(violations) => Some(violations.by_path()),
-            _ => None,
-        };
+        let details = if let Self::InvalidPayload(violations) = self { Some(violations.by_path()) } else { None };
         let mut response = HttpResponse::build(status);
         match self {
             Self::Unavailable | Self::OutcomeUnknown => {
@@ -128,7 +125,13 @@ impl ResponseError for ApiError {
             Self::PayloadTooLarge(_) | Self::RequestTimeout | Self::UnsupportedMediaType(_) => {
                 response.force_close();
             }
-            _ => {}
+            Self::MalformedRequest(_)
+            | Self::Forbidden(_)
+            | Self::NotFound(_)
+            | Self::MessageIdConflict
+            | Self::ResourceAlreadyExists(_)
+            | Self::InvalidPayload(_)
+            | Self::Internal => {}
         }
         response.json(ErrorBody { code, message: &message, details })
     }

@@ -61,7 +61,10 @@ fn arrivals(rig: &Rig, handed_in: &[(String, SystemTime)]) -> Result<Vec<Duratio
     Ok(found)
 }
 
-#[allow(clippy::disallowed_methods, reason = "the sink stamps arrivals by the machine's clock, so hand-ins are stamped by it, too")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the sink stamps arrivals by the machine's clock, so hand-ins are stamped by it, too"
+)]
 fn wall_clock() -> SystemTime {
     SystemTime::now()
 }

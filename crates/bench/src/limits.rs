@@ -10,7 +10,8 @@ use crate::rig::{Rig, client};
 
 /// One step at a time, as the latency scenario does it.
 const STEPS: usize = 500;
-const BODY: &str = r#"{"receiver":{"contacts":[{"identifierValue":"+254712345678"}]},"body":{"type":"text","text":{"text":"limit"}}}"#;
+const BODY: &str =
+    r#"{"receiver":{"contacts":[{"identifierValue":"+254712345678"}]},"body":{"type":"text","text":{"text":"limit"}}}"#;
 
 /// Round trips to an echo server, to the sink and to the database.
 pub(crate) async fn measure(rig: &Rig) -> Result<Value, String> {
@@ -22,11 +23,13 @@ pub(crate) async fn measure(rig: &Rig) -> Result<Value, String> {
 }
 
 async fn echo() -> Result<Value, String> {
-    let server = HttpServer::new(|| App::new().route("/", web::post().to(|body: web::Bytes| async { HttpResponse::Ok().body(body) })))
-        .workers(1)
-        .disable_signals()
-        .bind(("127.0.0.1", 0))
-        .map_err(|error| error.to_string())?;
+    let server = HttpServer::new(|| {
+        App::new().route("/", web::post().to(|body: web::Bytes| async { HttpResponse::Ok().body(body) }))
+    })
+    .workers(1)
+    .disable_signals()
+    .bind(("127.0.0.1", 0))
+    .map_err(|error| error.to_string())?;
     let address = server.addrs().first().copied().ok_or("no address")?;
     let server = server.run();
     let handle = server.handle();
@@ -56,7 +59,10 @@ async fn one_row_commit(rig: &Rig) -> Result<Value, String> {
         tokio_postgres::connect(&rig.database_url, tokio_postgres::NoTls).await.map_err(|error| error.to_string())?;
     let connection = tokio::spawn(connection);
     let text = |error: tokio_postgres::Error| error.to_string();
-    client.batch_execute("CREATE TABLE one_row_commit (id bigint GENERATED ALWAYS AS IDENTITY, body text)").await.map_err(text)?;
+    client
+        .batch_execute("CREATE TABLE one_row_commit (id bigint GENERATED ALWAYS AS IDENTITY, body text)")
+        .await
+        .map_err(text)?;
     let statement = client.prepare("INSERT INTO one_row_commit (body) VALUES ($1)").await.map_err(text)?;
     let (client, statement) = (&client, &statement);
     let figures = timed(|| async move { client.execute(statement, &[&BODY]).await.map(drop).map_err(text) }).await;

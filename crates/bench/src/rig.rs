@@ -33,7 +33,8 @@ impl Rig {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry).map_err(|error| error.to_string())?;
         let vault = Vault::new(&[1; 32], None);
-        let store = Store::connect(database, POOL_SIZE_DEFAULT, vault, metrics).await.map_err(|error| error.to_string())?;
+        let store =
+            Store::connect(database, POOL_SIZE_DEFAULT, vault, metrics).await.map_err(|error| error.to_string())?;
         let sink = Sandbox::start(sandbox::Settings::default()).await.map_err(|error| error.to_string())?;
         let tenant = Tenant::create(&store, "bench-key").await;
         let settings = Settings {

@@ -67,11 +67,7 @@ impl Cluster {
         Self::launch(folder, &["--no-sync"], Some(temporary)).await
     }
 
-    async fn launch(
-        folder: Folder,
-        initdb_options: &[&str],
-        temporary: Option<TempDir>,
-    ) -> Result<Self, Error> {
+    async fn launch(folder: Folder, initdb_options: &[&str], temporary: Option<TempDir>) -> Result<Self, Error> {
         let begun = Instant::now();
         let password = folder.password()?;
         let programs = match folder.data_version()? {
@@ -88,22 +84,13 @@ impl Cluster {
             folder = %path.display(), port = access.port, milliseconds = begun.elapsed().as_millis(),
             "private PostgreSQL server started"
         );
-        Ok(Self {
-            supervisor,
-            _program_lock: folder.into_program_lock(),
-            temporary,
-            folder: path,
-            access,
-        })
+        Ok(Self { supervisor, _program_lock: folder.into_program_lock(), temporary, folder: path, access })
     }
 
     /// `postgres://tuma:PASSWORD@127.0.0.1:PORT/DATABASE`; the database need not exist yet.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        format!(
-            "postgres://{ROLE}:{}@127.0.0.1:{}/{database}",
-            self.access.password, self.access.port
-        )
+        format!("postgres://{ROLE}:{}@127.0.0.1:{}/{database}", self.access.password, self.access.port)
     }
 
     /// The loopback port.
@@ -129,10 +116,7 @@ impl Cluster {
     ///
     /// [`Error::InvalidName`] and [`Error::Database`].
     pub async fn create_database(&self, name: &str) -> Result<(), Error> {
-        match self
-            .execute(&format!("CREATE DATABASE {}", quote(name)?))
-            .await
-        {
+        match self.execute(&format!("CREATE DATABASE {}", quote(name)?)).await {
             Err(Error::Database(error)) if already_there(&error) => Ok(()),
             result => result,
         }
@@ -144,12 +128,7 @@ impl Cluster {
     ///
     /// [`Error::InvalidName`] and [`Error::Database`], also when `name` is there already.
     pub async fn create_database_from(&self, name: &str, template: &str) -> Result<(), Error> {
-        self.execute(&format!(
-            "CREATE DATABASE {} TEMPLATE {}",
-            quote(name)?,
-            quote(template)?
-        ))
-        .await
+        self.execute(&format!("CREATE DATABASE {} TEMPLATE {}", quote(name)?, quote(template)?)).await
     }
 
     /// Removes a database if it is there, ending the connections to it.
@@ -158,11 +137,7 @@ impl Cluster {
     ///
     /// [`Error::InvalidName`] and [`Error::Database`].
     pub async fn drop_database(&self, name: &str) -> Result<(), Error> {
-        self.execute(&format!(
-            "DROP DATABASE IF EXISTS {} WITH (FORCE)",
-            quote(name)?
-        ))
-        .await
+        self.execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote(name)?)).await
     }
 
     /// Stops the server, ending its connections, and waits until its last process is gone. A
@@ -172,16 +147,9 @@ impl Cluster {
     ///
     /// [`Error::NotStopped`], [`Error::StillStopping`] and [`Error::Io`].
     pub async fn stop(mut self) -> Result<(), Error> {
-        let ended = self
-            .supervisor
-            .stop()
-            .await
-            .map_err(Error::at(&self.folder))?;
+        let ended = self.supervisor.stop().await.map_err(Error::at(&self.folder))?;
         if ended.is_none() {
-            return Err(Error::NotStopped {
-                folder: self.folder.clone(),
-                seconds: STOP_SECONDS,
-            });
+            return Err(Error::NotStopped { folder: self.folder.clone(), seconds: STOP_SECONDS });
         }
         drop(lock_server(&self.folder).await?);
         if let Some(temporary) = self.temporary.take() {
@@ -215,28 +183,19 @@ fn temporary_folder(owner: &Owner) -> Result<TempDir, Error> {
             continue;
         };
         if owner.blocked_at(&parent)?.is_none() {
-            let made = tempfile::Builder::new()
-                .prefix("tuma-")
-                .tempdir_in(&parent)
-                .map_err(Error::at(&parent))?;
+            let made = tempfile::Builder::new().prefix("tuma-").tempdir_in(&parent).map_err(Error::at(&parent))?;
             // Set explicitly: the mode given at creation is subject to the umask.
             let mode = Permissions::from_mode(owner.outer_mode());
             fs::set_permissions(made.path(), mode).map_err(Error::at(made.path()))?;
             return Ok(made);
         }
     }
-    Err(Error::Unreachable {
-        folder: standard.clone(),
-        user: owner.name().to_owned(),
-        ancestor: standard,
-    })
+    Err(Error::Unreachable { folder: standard.clone(), user: owner.name().to_owned(), ancestor: standard })
 }
 
 /// The second code is that of two who make the same database at the same moment.
 fn already_there(error: &tokio_postgres::Error) -> bool {
-    [&SqlState::DUPLICATE_DATABASE, &SqlState::UNIQUE_VIOLATION]
-        .into_iter()
-        .any(|code| error.code() == Some(code))
+    [&SqlState::DUPLICATE_DATABASE, &SqlState::UNIQUE_VIOLATION].into_iter().any(|code| error.code() == Some(code))
 }
 
 fn quote(name: &str) -> Result<String, Error> {
@@ -244,9 +203,7 @@ fn quote(name: &str) -> Result<String, Error> {
     if (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(allowed) {
         Ok(format!("\"{name}\""))
     } else {
-        Err(Error::InvalidName {
-            name: name.to_owned(),
-        })
+        Err(Error::InvalidName { name: name.to_owned() })
     }
 }
 

@@ -21,41 +21,19 @@ const CHARACTER_CLASSES: [&str; 2] = ["C.UTF-8", "C"];
 const LOCALE_UNKNOWN: &str = "invalid locale name";
 
 /// Makes the data; `options` are added to those every cluster has.
-pub(crate) async fn make(
-    folder: &Folder,
-    programs: &Programs,
-    password: &str,
-    options: &[&str],
-) -> Result<(), Error> {
+pub(crate) async fn make(folder: &Folder, programs: &Programs, password: &str, options: &[&str]) -> Result<(), Error> {
     let mut log = String::new();
     for class in CHARACTER_CLASSES {
         let (data, password_file) = folder.begin_data(password)?;
-        let mut arguments: Vec<OsString> = vec![
-            "-D".into(),
-            data.into(),
-            "--pwfile".into(),
-            password_file.into(),
-        ];
-        arguments.extend(
-            [format!("--username={ROLE}"), format!("--lc-ctype={class}")].map(OsString::from),
-        );
-        arguments.extend(
-            [
-                "--locale=C",
-                "--encoding=UTF8",
-                "--auth=scram-sha-256",
-                "--no-instructions",
-            ]
-            .map(OsString::from),
-        );
+        let mut arguments: Vec<OsString> = vec!["-D".into(), data.into(), "--pwfile".into(), password_file.into()];
+        arguments.extend([format!("--username={ROLE}"), format!("--lc-ctype={class}")].map(OsString::from));
+        arguments
+            .extend(["--locale=C", "--encoding=UTF8", "--auth=scram-sha-256", "--no-instructions"].map(OsString::from));
         arguments.extend(options.iter().map(OsString::from));
 
         let program = programs.initdb();
         let mut initdb = folder.run(&program, &arguments)?;
-        let ended = initdb
-            .wait(Duration::from_secs(INIT_SECONDS))
-            .await
-            .map_err(Error::at(&program))?;
+        let ended = initdb.wait(Duration::from_secs(INIT_SECONDS)).await.map_err(Error::at(&program))?;
         if ended.is_some_and(|status| status.success()) {
             return folder.complete_data();
         }

@@ -63,9 +63,7 @@ pub enum Error {
         ancestor: PathBuf,
     },
     /// Run as root, and there is neither a user `postgres` nor `nobody`: run as another user.
-    #[error(
-        "PostgreSQL must not run as root, and there is no user `postgres` or `nobody` to run it"
-    )]
+    #[error("PostgreSQL must not run as root, and there is no user `postgres` or `nobody` to run it")]
     NoServerUser,
     /// The data is there, its password is not: restore the file or remove the folder.
     #[error(
@@ -120,9 +118,6 @@ pub enum Error {
 impl Error {
     /// Names the path an operating system error is about; for `map_err`.
     pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
-        |source| Self::Io {
-            path: path.to_path_buf(),
-            source,
-        }
+        |source| Self::Io { path: path.to_path_buf(), source }
     }
 }

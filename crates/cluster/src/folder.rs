@@ -60,13 +60,7 @@ impl Folder {
         let owner = owner.of(&path.join(DATA));
         let server_lock = lock_server(&path).await?;
         let log = Log::begin(&path, &owner)?;
-        Ok(Self {
-            path,
-            owner,
-            log,
-            server_lock,
-            program_lock,
-        })
+        Ok(Self { path, owner, log, server_lock, program_lock })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -93,10 +87,7 @@ impl Folder {
         }
         let file = self.data().join("PG_VERSION");
         let text = fs::read_to_string(&file).map_err(Error::at(&file))?;
-        text.trim()
-            .parse()
-            .map(Some)
-            .map_err(|error| Error::at(&file)(io::Error::other(error)))
+        text.trim().parse().map(Some).map_err(|error| Error::at(&file)(io::Error::other(error)))
     }
 
     /// The password, made when there is neither password nor data.
@@ -108,21 +99,14 @@ impl Folder {
         if self.data().exists() {
             return Err(Error::PasswordMissing { file });
         }
-        let password: String = rand::random::<[u8; 32]>()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let password: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
         write_line(&self.path, "password", &password)?;
         Ok(password)
     }
 
     /// The port used last.
     pub(crate) fn port(&self) -> Option<u16> {
-        fs::read_to_string(self.path.join("port"))
-            .ok()?
-            .trim()
-            .parse()
-            .ok()
+        fs::read_to_string(self.path.join("port")).ok()?.trim().parse().ok()
     }
 
     pub(crate) fn remember_port(&self, port: u16) -> Result<(), Error> {
@@ -133,16 +117,11 @@ impl Folder {
     pub(crate) fn begin_data(&self, password: &str) -> Result<(PathBuf, PathBuf), Error> {
         let place = self.path.join("init");
         ignore_missing(fs::remove_dir_all(&place)).map_err(Error::at(&place))?;
-        fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&place)
-            .map_err(Error::at(&place))?;
+        fs::DirBuilder::new().mode(0o700).create(&place).map_err(Error::at(&place))?;
         let file = place.join("password");
         let mut options = File::options();
         options.write(true).create_new(true).mode(0o600);
-        let written = options
-            .open(&file)
-            .and_then(|mut open| writeln!(open, "{password}"));
+        let written = options.open(&file).and_then(|mut open| writeln!(open, "{password}"));
         written.map_err(Error::at(&file))?;
         // Given away last: until then nobody else can put anything in our way.
         self.owner.adopt(&file)?;
@@ -171,10 +150,7 @@ impl Folder {
         let surroundings = Surroundings {
             owner: &self.owner,
             folder: &self.path,
-            lock: self
-                .server_lock
-                .try_clone()
-                .map_err(Error::at(&self.path))?,
+            lock: self.server_lock.try_clone().map_err(Error::at(&self.path))?,
             log: self.log.open()?,
         };
         Supervisor::start(program, arguments, surroundings).map_err(Error::at(program))
@@ -184,19 +160,14 @@ impl Folder {
 /// Takes `folder` for this program, or says that another one has it.
 async fn lock_program(folder: &Path) -> Result<File, Error> {
     let lock = wait_for_lock(&folder.join("lock"), PROGRAM_SECONDS).await?;
-    lock.ok_or_else(|| Error::InUse {
-        folder: folder.to_path_buf(),
-    })
+    lock.ok_or_else(|| Error::InUse { folder: folder.to_path_buf() })
 }
 
 /// Waits until no process of a server in `folder` is left, and keeps the next one out.
 pub(crate) async fn lock_server(folder: &Path) -> Result<File, Error> {
     let lock = wait_for_lock(&folder.join("server.lock"), EARLIER_SERVER_SECONDS).await?;
     let seconds = EARLIER_SERVER_SECONDS;
-    lock.ok_or_else(|| Error::StillStopping {
-        folder: folder.to_path_buf(),
-        seconds,
-    })
+    lock.ok_or_else(|| Error::StillStopping { folder: folder.to_path_buf(), seconds })
 }
 
 /// `None` if another process holds the lock to the end.
@@ -214,12 +185,7 @@ async fn wait_for_lock(path: &Path, seconds: u64) -> Result<Option<File>, Error>
 /// `None` while another process holds the lock.
 fn try_lock(path: &Path) -> Result<Option<File>, Error> {
     let mut options = File::options();
-    options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600);
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
     let file = options.open(path).map_err(Error::at(path))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),

@@ -30,15 +30,12 @@ const HASH_BYTES: usize = 16;
 /// Makes `folder` and those above it unless they are there, with a mode that lets `owner` pass;
 /// returns its true path.
 pub(crate) fn make_folder(folder: &Path, owner: &Owner) -> Result<PathBuf, Error> {
-    let missing: Vec<&Path> = folder
-        .ancestors()
-        .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
-        .collect();
+    let missing: Vec<&Path> =
+        folder.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
     for path in missing.into_iter().rev() {
         fs::create_dir_all(path).map_err(Error::at(path))?;
         // Set explicitly: the mode given at creation is subject to the umask.
-        fs::set_permissions(path, fs::Permissions::from_mode(owner.outer_mode()))
-            .map_err(Error::at(path))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(owner.outer_mode())).map_err(Error::at(path))?;
     }
     folder.canonicalize().map_err(Error::at(folder))
 }
@@ -50,9 +47,7 @@ pub(crate) async fn locate(requested: &Path, owner: &Owner) -> Result<PathBuf, E
     }
     match owner.blocked_at(requested)? {
         None => Ok(requested.to_path_buf()),
-        Some(ancestor) if requested.join(DATA).exists() => {
-            Err(unreachable(requested, owner, ancestor))
-        }
+        Some(ancestor) if requested.join(DATA).exists() => Err(unreachable(requested, owner, ancestor)),
         Some(_) => relocate(requested, owner).await,
     }
 }
@@ -89,11 +84,7 @@ fn reachable_home(home: &Path, owner: &Owner) -> Result<PathBuf, Error> {
 }
 
 fn unreachable(folder: &Path, owner: &Owner, ancestor: PathBuf) -> Error {
-    Error::Unreachable {
-        folder: folder.to_path_buf(),
-        user: owner.name().to_owned(),
-        ancestor,
-    }
+    Error::Unreachable { folder: folder.to_path_buf(), user: owner.name().to_owned(), ancestor }
 }
 
 fn read_pointer(requested: &Path) -> Result<Option<PathBuf>, Error> {
@@ -106,17 +97,11 @@ fn read_pointer(requested: &Path) -> Result<Option<PathBuf>, Error> {
     if home.parent() == Some(Path::new(RELOCATED)) && home.file_name().is_some() {
         Ok(Some(home))
     } else {
-        Err(Error::at(&pointer)(io::Error::other(format!(
-            "does not name a folder in {RELOCATED}"
-        ))))
+        Err(Error::at(&pointer)(io::Error::other(format!("does not name a folder in {RELOCATED}"))))
     }
 }
 
 fn hash(folder: &Path) -> String {
     let digest = Sha256::digest(folder.as_os_str().as_bytes());
-    digest
-        .iter()
-        .take(HASH_BYTES)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    digest.iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }

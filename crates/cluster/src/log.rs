@@ -25,17 +25,12 @@ pub(crate) struct Log {
 impl Log {
     /// Begins a new log in `cluster`, keeping the one before.
     pub(crate) fn begin(cluster: &Path, owner: &Owner) -> Result<Self, Error> {
-        let log = Self {
-            cluster: cluster.to_path_buf(),
-        };
+        let log = Self { cluster: cluster.to_path_buf() };
         let (folder, previous) = (log.folder(), cluster.join("log.previous"));
         ignore_missing(fs::remove_dir_all(&previous)).map_err(Error::at(&previous))?;
         ignore_missing(fs::rename(&folder, &previous)).map_err(Error::at(&folder))?;
         ignore_missing(fs::remove_file(log.startup())).map_err(Error::at(&log.startup()))?;
-        fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&folder)
-            .map_err(Error::at(&folder))?;
+        fs::DirBuilder::new().mode(0o700).create(&folder).map_err(Error::at(&folder))?;
         owner.adopt(&folder)?;
         Ok(log)
     }
@@ -48,11 +43,7 @@ impl Log {
     /// For standard error of a program.
     pub(crate) fn open(&self) -> Result<File, Error> {
         let startup = self.startup();
-        File::options()
-            .create(true)
-            .append(true)
-            .open(&startup)
-            .map_err(Error::at(&startup))
+        File::options().create(true).append(true).open(&startup).map_err(Error::at(&startup))
     }
 
     /// The last lines written, for an error; never fails.
@@ -60,11 +51,7 @@ impl Log {
         let mut files = vec![self.startup()];
         let entries = fs::read_dir(self.folder()).into_iter().flatten().flatten();
         files.extend(entries.map(|entry| entry.path()));
-        let tails: Vec<String> = files
-            .iter()
-            .filter_map(|file| tail(file).ok())
-            .filter(|t| !t.is_empty())
-            .collect();
+        let tails: Vec<String> = files.iter().filter_map(|file| tail(file).ok()).filter(|t| !t.is_empty()).collect();
         tails.join("\n")
     }
 

@@ -36,21 +36,14 @@ impl Owner {
         if effective_uid()? != 0 {
             return Ok(Self::Caller);
         }
-        SERVER_USERS
-            .into_iter()
-            .find_map(lookup)
-            .ok_or(Error::NoServerUser)
+        SERVER_USERS.into_iter().find_map(lookup).ok_or(Error::NoServerUser)
     }
 
     /// Who runs a server with the data in `data`, if there is any.
     pub(crate) fn of(self, data: &Path) -> Self {
         match (&self, fs::metadata(data)) {
             (Self::Other { uid, .. }, Ok(found)) if found.uid() != 0 && found.uid() != *uid => {
-                Self::Other {
-                    name: format!("#{}", found.uid()),
-                    uid: found.uid(),
-                    gid: found.gid(),
-                }
+                Self::Other { name: format!("#{}", found.uid()), uid: found.uid(), gid: found.gid() }
             }
             (Self::Caller | Self::Other { .. }, _) => self,
         }
@@ -76,9 +69,7 @@ impl Owner {
     pub(crate) fn adopt(&self, path: &Path) -> Result<(), Error> {
         match self {
             Self::Caller => Ok(()),
-            Self::Other { uid, gid, .. } => {
-                chown(path, Some(*uid), Some(*gid)).map_err(Error::at(path))
-            }
+            Self::Other { uid, gid, .. } => chown(path, Some(*uid), Some(*gid)).map_err(Error::at(path)),
         }
     }
 
@@ -123,13 +114,8 @@ fn may_pass(folder: &Metadata, uid: u32, gid: u32) -> bool {
 }
 
 fn effective_uid() -> Result<u32, Error> {
-    let from_kernel = fs::read_to_string("/proc/self/status")
-        .ok()
-        .and_then(|status| status_uid(&status));
-    let missing = || Error::Io {
-        path: PathBuf::from("id"),
-        source: io::Error::other("gave no user id"),
-    };
+    let from_kernel = fs::read_to_string("/proc/self/status").ok().and_then(|status| status_uid(&status));
+    let missing = || Error::Io { path: PathBuf::from("id"), source: io::Error::other("gave no user id") };
     from_kernel.or_else(|| id(&["-u"])).ok_or_else(missing)
 }
 
@@ -141,18 +127,12 @@ fn status_uid(status: &str) -> Option<u32> {
 
 /// A user by name: from the password file, else (directory services) from `id`.
 fn lookup(name: &str) -> Option<Owner> {
-    let from_file = fs::read_to_string("/etc/passwd")
-        .ok()
-        .and_then(|passwd| passwd_entry(&passwd, name));
+    let from_file = fs::read_to_string("/etc/passwd").ok().and_then(|passwd| passwd_entry(&passwd, name));
     let (uid, gid) = match from_file {
         Some(ids) => ids,
         None => (id(&["-u", name])?, id(&["-g", name])?),
     };
-    (uid != 0).then(|| Owner::Other {
-        name: name.to_owned(),
-        uid,
-        gid,
-    })
+    (uid != 0).then(|| Owner::Other { name: name.to_owned(), uid, gid })
 }
 
 /// User and group id from lines of `name:password:uid:gid:…`.
@@ -173,9 +153,7 @@ fn id(arguments: &[&str]) -> Option<u32> {
 
 /// Ids are unsigned, but macOS writes `nobody` as -2.
 fn parse_id(text: &str) -> Option<u32> {
-    text.parse::<u32>()
-        .ok()
-        .or_else(|| text.parse::<i32>().ok().map(i32::cast_unsigned))
+    text.parse::<u32>().ok().or_else(|| text.parse::<i32>().ok().map(i32::cast_unsigned))
 }
 
 #[cfg(test)]
@@ -184,7 +162,8 @@ mod tests {
 
     #[test]
     fn ids_are_read_from_the_password_file() {
-        let passwd = "# comment\nroot:x:0:0::/:/bin/sh\npostgres:x:101:104:a,b:/:/bin/sh\nnobody:*:-2:-2::/:/x\nbad:x:y\n";
+        let passwd =
+            "# comment\nroot:x:0:0::/:/bin/sh\npostgres:x:101:104:a,b:/:/bin/sh\nnobody:*:-2:-2::/:/x\nbad:x:y\n";
         for (name, expected) in [
             ("postgres", Some((101, 104))),
             ("nobody", Some((4_294_967_294, 4_294_967_294))),
@@ -197,10 +176,7 @@ mod tests {
 
     #[test]
     fn the_effective_user_is_read_from_the_status_file() {
-        assert_eq!(
-            status_uid("Name:\tx\nUid:\t1000\t0\t0\t0\nGid:\t1\t2\t3\t4\n"),
-            Some(0)
-        );
+        assert_eq!(status_uid("Name:\tx\nUid:\t1000\t0\t0\t0\nGid:\t1\t2\t3\t4\n"), Some(0));
         assert_eq!(status_uid("Name:\tx\n"), None);
     }
 

@@ -15,9 +15,7 @@ pub(crate) fn choose(preferred: Option<u16>) -> io::Result<u16> {
 }
 
 fn bind(port: u16) -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, port))?
-        .local_addr()?
-        .port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, port))?.local_addr()?.port())
 }
 
 #[cfg(test)]

@@ -44,15 +44,8 @@ impl Access {
     /// A connection to `database`; it ends when the client is dropped.
     pub(crate) async fn connect(&self, database: &str) -> Result<Client, tokio_postgres::Error> {
         let mut config = Config::new();
-        config
-            .host("127.0.0.1")
-            .port(self.port)
-            .user(ROLE)
-            .password(&self.password)
-            .dbname(database);
-        config
-            .application_name("tuma-cluster")
-            .connect_timeout(Duration::from_secs(CONNECT_SECONDS));
+        config.host("127.0.0.1").port(self.port).user(ROLE).password(&self.password).dbname(database);
+        config.application_name("tuma-cluster").connect_timeout(Duration::from_secs(CONNECT_SECONDS));
         let (client, connection) = config.connect(NoTls).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -64,29 +57,21 @@ impl Access {
 }
 
 /// Starts the server, on the port used last if that is free.
-pub(crate) async fn start(
-    folder: &Folder,
-    programs: &Programs,
-    password: &str,
-) -> Result<(Supervisor, Access), Error> {
+pub(crate) async fn start(folder: &Folder, programs: &Programs, password: &str) -> Result<(Supervisor, Access), Error> {
     folder.remove_stale_pid()?;
     let mut preferred = folder.port();
     let mut tries = 0;
     loop {
         tries += 1;
         let port = port::choose(preferred.take()).map_err(Error::at(folder.path()))?;
-        let access = Access {
-            port,
-            password: password.to_owned(),
-        };
+        let access = Access { port, password: password.to_owned() };
         let mut supervisor = folder.run(&programs.postgres(), &arguments(folder, port))?;
         match ready(&mut supervisor, &access, folder).await {
             Ok(()) => {
                 folder.remember_port(port)?;
                 return Ok((supervisor, access));
             }
-            Err(Error::StartFailed { log, .. })
-                if tries < PORT_TRIES && log.contains(PORT_TAKEN) => {}
+            Err(Error::StartFailed { log, .. }) if tries < PORT_TRIES && log.contains(PORT_TAKEN) => {}
             Err(error) => return Err(error),
         }
     }
@@ -117,11 +102,7 @@ fn arguments(folder: &Folder, port: u16) -> Vec<OsString> {
     ];
     let mut arguments: Vec<OsString> = vec!["-D".into(), folder.data().into()];
     arguments.extend(["-p".into(), port.to_string().into()]);
-    arguments.extend(
-        settings
-            .iter()
-            .flat_map(|setting| ["-c".into(), setting.into()]),
-    );
+    arguments.extend(settings.iter().flat_map(|setting| ["-c".into(), setting.into()]));
     let mut log_folder = OsString::from("log_directory=");
     log_folder.push(folder.log().folder());
     arguments.extend(["-c".into(), log_folder]);
@@ -132,11 +113,7 @@ fn arguments(folder: &Folder, port: u16) -> Vec<OsString> {
 async fn ready(supervisor: &mut Supervisor, access: &Access, folder: &Folder) -> Result<(), Error> {
     let started = Instant::now();
     loop {
-        let attempt = tokio::time::timeout(
-            Duration::from_secs(CONNECT_SECONDS),
-            access.connect("postgres"),
-        )
-        .await;
+        let attempt = tokio::time::timeout(Duration::from_secs(CONNECT_SECONDS), access.connect("postgres")).await;
         let (reason, patience) = match attempt {
             Ok(Ok(_client)) => return Ok(()),
             Ok(Err(error)) if error.code() == Some(&SqlState::CANNOT_CONNECT_NOW) => {
@@ -146,17 +123,11 @@ async fn ready(supervisor: &mut Supervisor, access: &Access, folder: &Folder) ->
             Err(_elapsed) => (String::from("no answer"), SILENCE_SECONDS),
         };
         if let Some(status) = supervisor.ended().map_err(Error::at(folder.path()))? {
-            return Err(Error::StartFailed {
-                reason: format!("it ended with {status}"),
-                log: folder.log().tail(),
-            });
+            return Err(Error::StartFailed { reason: format!("it ended with {status}"), log: folder.log().tail() });
         }
         if started.elapsed() >= Duration::from_secs(patience) {
             let reason = format!("not ready after {patience} s ({reason})");
-            return Err(Error::StartFailed {
-                reason,
-                log: folder.log().tail(),
-            });
+            return Err(Error::StartFailed { reason, log: folder.log().tail() });
         }
         tokio::time::sleep(POLL).await;
     }

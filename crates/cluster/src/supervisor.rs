@@ -48,11 +48,7 @@ pub(crate) struct Supervisor {
 
 impl Supervisor {
     /// Starts `program` with `arguments`.
-    pub(crate) fn start(
-        program: &Path,
-        arguments: &[OsString],
-        surroundings: Surroundings<'_>,
-    ) -> io::Result<Self> {
+    pub(crate) fn start(program: &Path, arguments: &[OsString], surroundings: Surroundings<'_>) -> io::Result<Self> {
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", include_str!("supervisor.sh"), "tuma-cluster"])
@@ -98,10 +94,7 @@ impl Supervisor {
 }
 
 impl Drop for Supervisor {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "a drop cannot await; this one is short and bounded"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "a drop cannot await; this one is short and bounded")]
     fn drop(&mut self) {
         drop(self.pipe.take());
         let deadline = Instant::now() + Duration::from_secs(STOP_SECONDS);
@@ -111,12 +104,7 @@ impl Drop for Supervisor {
     }
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "handed on to child processes, no setting of ours"
-)]
+#[allow(clippy::disallowed_methods, reason = "handed on to child processes, no setting of ours")]
 fn kept_environment() -> impl Iterator<Item = (&'static str, OsString)> {
-    ENVIRONMENT_KEPT
-        .into_iter()
-        .filter_map(|name| Some((name, env::var_os(name)?)))
+    ENVIRONMENT_KEPT.into_iter().filter_map(|name| Some((name, env::var_os(name)?)))
 }

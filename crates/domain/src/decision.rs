@@ -71,7 +71,9 @@ pub struct Ruling {
 pub fn after_call(report: &Report, progress: &Progress, policy: &RetryPolicy, now: Timestamp, jitter: f64) -> Ruling {
     let ours = |code| Step::Failed(provider_failure(code, report));
     match report.outcome {
-        Outcome::Sent { .. } if progress.part + 1 < progress.parts => Ruling { step: Step::NextPart, signal: Signal::Healthy },
+        Outcome::Sent { .. } if progress.part + 1 < progress.parts => {
+            Ruling { step: Step::NextPart, signal: Signal::Healthy }
+        }
         Outcome::Sent { .. } => Ruling { step: Step::Sent, signal: Signal::Healthy },
         Outcome::CredentialsRefused => Ruling { step: give_back(progress, now), signal: Signal::CredentialsRefused },
         Outcome::RateLimited { retry_after } => {
@@ -85,9 +87,10 @@ pub fn after_call(report: &Report, progress: &Progress, policy: &RetryPolicy, no
             let code = if repeats { FailureCode::OutcomeUnknown } else { FailureCode::InvalidMessage };
             Ruling { step: ours(code), signal: Signal::Healthy }
         }
-        Outcome::TryAgain => {
-            Ruling { step: try_again(report, progress, policy, now, jitter, progress.maybe_sent), signal: Signal::Troubled }
-        }
+        Outcome::TryAgain => Ruling {
+            step: try_again(report, progress, policy, now, jitter, progress.maybe_sent),
+            signal: Signal::Troubled,
+        },
         Outcome::Unknown => {
             Ruling { step: try_again(report, progress, policy, now, jitter, true), signal: Signal::Troubled }
         }
@@ -114,7 +117,14 @@ pub fn worn_out(progress: &Progress) -> Failure {
     Failure { code, source: FailureSource::Tuma, source_code: "tries-used-up".to_owned(), reason: String::new() }
 }
 
-fn try_again(report: &Report, progress: &Progress, policy: &RetryPolicy, now: Timestamp, jitter: f64, maybe_sent: bool) -> Step {
+fn try_again(
+    report: &Report,
+    progress: &Progress,
+    policy: &RetryPolicy,
+    now: Timestamp,
+    jitter: f64,
+    maybe_sent: bool,
+) -> Step {
     let code = if maybe_sent { FailureCode::OutcomeUnknown } else { FailureCode::DependencyError };
     if progress.tries >= policy.tries_max {
         return Step::Failed(provider_failure(code, report));
@@ -162,7 +172,8 @@ mod tests {
     }
 
     fn rule(outcome: Outcome, progress: &Progress) -> Ruling {
-        let report = Report { outcome, rule: "rule", http_status: Some(200), detail: "text".to_owned(), classified: true };
+        let report =
+            Report { outcome, rule: "rule", http_status: Some(200), detail: "text".to_owned(), classified: true };
         after_call(&report, progress, &POLICY, now(), 0.5)
     }
 
@@ -186,7 +197,8 @@ mod tests {
 
     #[test]
     fn what_the_provider_did_not_look_at_uses_no_try() {
-        for outcome in [Outcome::CredentialsRefused, Outcome::RateLimited { retry_after: None }, Outcome::NotConnected] {
+        for outcome in [Outcome::CredentialsRefused, Outcome::RateLimited { retry_after: None }, Outcome::NotConnected]
+        {
             let ruling = rule(outcome, &Progress { tries: 10, ..progress() });
             assert_eq!(
                 ruling.step,
@@ -209,14 +221,21 @@ mod tests {
     fn an_unknown_outcome_is_not_forgotten_by_a_later_failure() {
         let waited = rule(Outcome::Unknown, &progress());
         assert!(matches!(waited.step, Step::Wait { maybe_sent: true, .. }));
-        assert_eq!(failed_code(&rule(Outcome::TryAgain, &Progress { tries: 10, maybe_sent: true, ..progress() })), Some(16002));
+        assert_eq!(
+            failed_code(&rule(Outcome::TryAgain, &Progress { tries: 10, maybe_sent: true, ..progress() })),
+            Some(16002)
+        );
         assert_eq!(failed_code(&rule(Outcome::Duplicate, &Progress { maybe_sent: true, ..progress() })), Some(16002));
         assert_eq!(failed_code(&rule(Outcome::Duplicate, &progress())), Some(12006));
     }
 
     #[test]
     fn no_retry_is_planned_past_the_end_of_validity() {
-        let short = Progress { tries: 9, expires_at: now().checked_add(SignedDuration::from_secs(60)).expect("in range"), ..progress() };
+        let short = Progress {
+            tries: 9,
+            expires_at: now().checked_add(SignedDuration::from_secs(60)).expect("in range"),
+            ..progress()
+        };
         assert_eq!(failed_code(&rule(Outcome::TryAgain, &short)), Some(12001));
     }
 

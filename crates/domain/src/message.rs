@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{MESSAGE_KEY_CHARS_MAX, REFERENCE_CHARS_MAX, TAG_CHARS_MAX, VALIDITY_SECONDS_DEFAULT, VALIDITY_SECONDS_DEFAULT_2FA};
+use crate::limits::{
+    MESSAGE_KEY_CHARS_MAX, REFERENCE_CHARS_MAX, TAG_CHARS_MAX, VALIDITY_SECONDS_DEFAULT, VALIDITY_SECONDS_DEFAULT_2FA,
+};
 
 /// Deduplication key of a message, unique in its workspace.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]

@@ -33,7 +33,8 @@ impl PhoneNumber {
         if text.len() > TEXT_BYTES_MAX {
             return Err(NotAPhoneNumber);
         }
-        let bare: String = text.trim().chars().filter(|c| !matches!(c, ' ' | '-' | '.' | '(' | ')' | '\u{a0}')).collect();
+        let bare: String =
+            text.trim().chars().filter(|c| !matches!(c, ' ' | '-' | '.' | '(' | ')' | '\u{a0}')).collect();
         let (with_plus, digits) = match bare.strip_prefix('+') {
             Some(rest) => (true, rest),
             None => (false, bare.as_str()),

@@ -104,7 +104,10 @@ mod tests {
     #[test]
     fn an_instant_at_or_past_the_end_of_validity_is_never() {
         let end = at("2026-11-20T12:00:00Z");
-        assert_eq!(fit(at("2026-11-20T11:59:59Z"), DueReason::BackOff, end), Fit::At(at("2026-11-20T11:59:59Z"), DueReason::BackOff));
+        assert_eq!(
+            fit(at("2026-11-20T11:59:59Z"), DueReason::BackOff, end),
+            Fit::At(at("2026-11-20T11:59:59Z"), DueReason::BackOff)
+        );
         assert_eq!(fit(end, DueReason::BackOff, end), Fit::Never);
         assert_eq!(fit(at("2026-11-20T12:00:01Z"), DueReason::Requested, end), Fit::Never);
     }

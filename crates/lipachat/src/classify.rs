@@ -131,9 +131,13 @@ pub fn classify(transport: &Transport) -> Report {
             classified: true,
         },
         // Written and not answered: it may be with the recipient already.
-        Transport::Broken(error) => {
-            Report { outcome: Outcome::Unknown, rule: "no-answer", http_status: None, detail: bounded_detail(error), classified: true }
-        }
+        Transport::Broken(error) => Report {
+            outcome: Outcome::Unknown,
+            rule: "no-answer",
+            http_status: None,
+            detail: bounded_detail(error),
+            classified: true,
+        },
     }
 }
 

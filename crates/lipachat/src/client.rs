@@ -44,7 +44,10 @@ impl Lipachat {
     ///
     /// # Errors
     /// When the address is not `http(s)://host[:port]`.
-    #[allow(clippy::disallowed_methods, reason = "the one place that builds the provider's HTTP client, with every default named")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one place that builds the provider's HTTP client, with every default named"
+    )]
     pub fn new(address: &str) -> Result<Self, Error> {
         let base = parse_address(address)?;
         // Already installed by an earlier client of this process: as good.

@@ -57,12 +57,7 @@ impl Account {
     pub(crate) fn new(settings: Settings) -> Self {
         let state = Mutex::new(State::new(settings.ledger_max));
         let (received, _) = watch::channel(0);
-        Self {
-            settings,
-            started: Instant::now(),
-            state,
-            received,
-        }
+        Self { settings, started: Instant::now(), state, received }
     }
 
     /// Decides one request, enters it in the ledger and returns how it ends.
@@ -76,16 +71,8 @@ impl Account {
         let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         let seq = state.ledger.next_seq();
         let attempt = message_id.map_or(seq, |id| state.known.count(id));
-        let answer = state
-            .rulebook
-            .choose(&request, body.as_ref(), attempt)
-            .unwrap_or_default();
-        let verdict = match examine(
-            &request,
-            body.as_ref(),
-            &self.settings,
-            &state.rulebook.script,
-        ) {
+        let answer = state.rulebook.choose(&request, body.as_ref(), attempt).unwrap_or_default();
+        let verdict = match examine(&request, body.as_ref(), &self.settings, &state.rulebook.script) {
             Ok(sendable) => state.admit(&sendable, arrival, micros),
             Err(refusal) => Verdict::Refuse(refusal),
         };
@@ -99,11 +86,7 @@ impl Account {
         let ordinary = verdict.response(script, arrival.at, &request.path);
         let action = action(&answer.kind, ordinary, arrival.at, &request.path);
         let fault = answer.kind.name();
-        let told = if fault.is_none() {
-            verdict.tells()
-        } else {
-            delivered
-        };
+        let told = if fault.is_none() { verdict.tells() } else { delivered };
         state.ledger.push(Record {
             seq,
             arrival: arrival.at,
@@ -176,27 +159,18 @@ impl State {
     /// What the earlier requests leave of a good send.
     fn admit(&mut self, sendable: &Sendable<'_>, arrival: &Arrival, micros: u64) -> Verdict {
         let script = &self.rulebook.script;
-        match self
-            .rates
-            .take(&script.rate, sendable.from, sendable.to, micros)
-        {
+        match self.rates.take(&script.rate, sendable.from, sendable.to, micros) {
             Ok(()) => {}
             Err(Limit::Sender) => return Verdict::Refuse(Refusal::SenderRate),
             Err(Limit::Pair) => return Verdict::Refuse(Refusal::PairRate),
         }
         let status_desc = sendable.send.status_desc;
         match (self.known.first(sendable.message_id), script.duplicates) {
-            (Some(first), Duplicates::Same) => Verdict::Repeat(Success {
-                result: first.clone(),
-                status_desc,
-            }),
+            (Some(first), Duplicates::Same) => Verdict::Repeat(Success { result: first.clone(), status_desc }),
             (Some(_), Duplicates::Error) => Verdict::Refuse(Refusal::DuplicateId),
             (None, _) | (Some(_), Duplicates::Second) => {
                 let result = new_result(script.message_id_answer, sendable, arrival.random);
-                Verdict::Deliver(Success {
-                    result,
-                    status_desc,
-                })
+                Verdict::Deliver(Success { result, status_desc })
             }
         }
     }
@@ -207,8 +181,5 @@ fn new_result(answer: MessageIdAnswer, sendable: &Sendable<'_>, random: Uuid) ->
         MessageIdAnswer::Echo => sendable.message_id.into(),
         MessageIdAnswer::Other => random.to_string().into(),
     };
-    First {
-        message_id,
-        wa_id: envelope::wa_id(sendable.to, random).into(),
-    }
+    First { message_id, wa_id: envelope::wa_id(sendable.to, random).into() }
 }

@@ -27,12 +27,7 @@ pub struct Answer {
 
 /// The faults.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(
-    tag = "kind",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase",
-    deny_unknown_fields
-)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Kind {
     /// The ordinary answer; of use with `delayMillis`, or to exempt requests from later rules.
     Normal {},
@@ -119,11 +114,7 @@ impl Default for Answer {
 
 impl From<Kind> for Answer {
     fn from(kind: Kind) -> Self {
-        Self {
-            accept: kind.accepts(),
-            kind,
-            delay_millis: 0,
-        }
+        Self { accept: kind.accepts(), kind, delay_millis: 0 }
     }
 }
 
@@ -140,9 +131,7 @@ impl TryFrom<Map<String, Value>> for Answer {
             answer.accept = accept.as_bool().ok_or("accept: expected true or false")?;
         }
         if let Some(delay_millis) = delay_millis {
-            answer.delay_millis = delay_millis
-                .as_u64()
-                .ok_or("delayMillis: expected a whole number")?;
+            answer.delay_millis = delay_millis.as_u64().ok_or("delayMillis: expected a whole number")?;
         }
         Ok(answer)
     }
@@ -152,10 +141,7 @@ impl TryFrom<Map<String, Value>> for Answer {
 fn refused_field(fields: &Map<String, Value>) -> String {
     let kind = fields.get("kind").cloned().unwrap_or_default();
     for (name, value) in fields.iter().filter(|(name, _)| *name != "kind") {
-        let alone = Map::from_iter([
-            ("kind".to_owned(), kind.clone()),
-            (name.clone(), value.clone()),
-        ]);
+        let alone = Map::from_iter([("kind".to_owned(), kind.clone()), (name.clone(), value.clone())]);
         let refused = serde_json::from_value::<Kind>(Value::Object(alone)).is_err_and(|error| {
             let text = error.to_string();
             !text.contains("missing field") && !text.contains("unknown")
@@ -217,30 +203,18 @@ impl Kind {
             Self::Framework { status }
             | Self::Empty { status }
             | Self::Html { status }
-            | Self::EnvelopeError { status, .. } => {
-                check_status(&format!("{field}.status"), *status)
-            }
-            Self::Status {
-                status, headers, ..
-            } => {
+            | Self::EnvelopeError { status, .. } => check_status(&format!("{field}.status"), *status),
+            Self::Status { status, headers, .. } => {
                 check_status(&format!("{field}.status"), *status)?;
                 check_headers(field, headers)
             }
             Self::Redirect { status, location } => {
                 check_status(&format!("{field}.status"), *status)?;
-                refuse_if(
-                    has_control(location),
-                    field,
-                    "location",
-                    "has control characters",
-                )
+                refuse_if(has_control(location), field, "location", "has control characters")
             }
-            Self::Garbage { bytes } => refuse_if(
-                latin1(bytes).is_none(),
-                field,
-                "bytes",
-                "each character must be at most U+00FF",
-            ),
+            Self::Garbage { bytes } => {
+                refuse_if(latin1(bytes).is_none(), field, "bytes", "each character must be at most U+00FF")
+            }
             Self::Drip { bytes_per_second } => {
                 let within = (1..=DRIP_PACE_MAX).contains(bytes_per_second);
                 refuse_if(!within, field, "bytesPerSecond", "must be 1 to 1000")
@@ -261,24 +235,14 @@ const DRIP_PACE_MAX: u32 = 1_000;
 
 /// The bytes of a text whose characters each stand for one byte.
 pub(crate) fn latin1(text: &str) -> Option<Vec<u8>> {
-    text.chars()
-        .map(|character| u8::try_from(character).ok())
-        .collect()
+    text.chars().map(|character| u8::try_from(character).ok()).collect()
 }
 
 fn check_headers(field: &str, headers: &BTreeMap<String, String>) -> Result<(), Error> {
     for (name, value) in headers {
-        let token = !name.is_empty()
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let token = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         let bad = !token || has_control(value);
-        refuse_if(
-            bad,
-            field,
-            &format!("headers.{name}"),
-            "is not a header line",
-        )?;
+        refuse_if(bad, field, &format!("headers.{name}"), "is not a header line")?;
     }
     Ok(())
 }

@@ -98,22 +98,15 @@ pub(crate) fn text<'a>(body: &'a Value, name: &str) -> Option<&'a str> {
 
 fn find_send(request: &Request) -> Result<&'static Send, Refusal> {
     match endpoints::look_up(&request.method, &request.path) {
-        Lookup::Found(Endpoint {
-            job: Job::Send(send),
-            ..
-        }) => Ok(send),
-        Lookup::Found(Endpoint {
-            job: Job::Later, ..
-        }) => Err(Refusal::NotImplemented),
+        Lookup::Found(Endpoint { job: Job::Send(send), .. }) => Ok(send),
+        Lookup::Found(Endpoint { job: Job::Later, .. }) => Err(Refusal::NotImplemented),
         Lookup::OtherMethod(methods) => Err(Refusal::WrongMethod(methods)),
         Lookup::Nothing => Err(Refusal::NoSuchPath),
     }
 }
 
 fn is_json(content_type: Option<&str>) -> bool {
-    let kind = content_type
-        .and_then(|value| value.split(';').next())
-        .unwrap_or_default();
+    let kind = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
     kind.trim().eq_ignore_ascii_case("application/json")
 }
 
@@ -140,9 +133,7 @@ impl Refusal {
             Self::Credentials => Outcome::InvalidCredentials,
             Self::SenderRate | Self::PairRate => Outcome::RateLimited,
             Self::DuplicateId => Outcome::Duplicate,
-            Self::TooLong(..) | Self::UnknownSender | Self::SessionClosed | Self::WindowClosed => {
-                Outcome::Error
-            }
+            Self::TooLong(..) | Self::UnknownSender | Self::SessionClosed | Self::WindowClosed => Outcome::Error,
         }
     }
 
@@ -150,9 +141,7 @@ impl Refusal {
     pub(crate) fn response(&self, script: &Script, now: Timestamp, path: &str) -> Response {
         match self {
             Self::NoSuchPath => framework(now, 404, path),
-            Self::WrongMethod(methods) => {
-                framework(now, 405, path).with("Allow", &methods.join(", "))
-            }
+            Self::WrongMethod(methods) => framework(now, 405, path).with("Allow", &methods.join(", ")),
             Self::NotImplemented => framework(now, 501, path),
             Self::WrongContentType => framework(now, 415, path),
             Self::BadRequest => framework(now, 400, path),
@@ -161,23 +150,13 @@ impl Refusal {
             Self::PairRate => rate_limited(script, now, "(#131056) Pair rate limit hit"),
             Self::TooLong(field, max) => {
                 let name = field.trim_start_matches('/').replace('/', ".");
-                business(
-                    script,
-                    now,
-                    &format!("(#131009) {name} must be at most {max} long"),
-                )
+                business(script, now, &format!("(#131009) {name} must be at most {max} long"))
             }
             Self::UnknownSender => business(script, now, "Sender phone number not found"),
-            Self::SessionClosed => business(
-                script,
-                now,
-                "The recipient is outside the 24-hour sandbox session window",
-            ),
-            Self::WindowClosed => business(
-                script,
-                now,
-                "(#131047) More than 24 hours have passed since the recipient last replied",
-            ),
+            Self::SessionClosed => business(script, now, "The recipient is outside the 24-hour sandbox session window"),
+            Self::WindowClosed => {
+                business(script, now, "(#131047) More than 24 hours have passed since the recipient last replied")
+            }
             Self::DuplicateId => business(script, now, "Duplicate messageId"),
         }
     }
@@ -185,17 +164,11 @@ impl Refusal {
 
 /// The framework's error body under its own status.
 pub(crate) fn framework(now: Timestamp, status: u16, path: &str) -> Response {
-    Response::json(
-        status,
-        envelope::framework(now, status, reason(status), path),
-    )
+    Response::json(status, envelope::framework(now, status, reason(status), path))
 }
 
 fn business(script: &Script, now: Timestamp, message: &str) -> Response {
-    Response::json(
-        script.errors.status,
-        envelope::error(now, message, &Value::Null),
-    )
+    Response::json(script.errors.status, envelope::error(now, message, &Value::Null))
 }
 
 fn wrong_key(answer: WrongKeyAnswer, now: Timestamp, path: &str) -> Response {

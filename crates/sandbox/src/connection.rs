@@ -41,10 +41,7 @@ async fn serve_requests(stream: &mut TcpStream, account: &Account) -> io::Result
             Ok(None) | Err(ReadError::Lost) => return Ok(()),
             Err(ReadError::Refused(status)) => return refuse(stream, status).await,
         };
-        let wishes = Wishes {
-            keep_alive: request.keep_alive,
-            head_only: request.method == "HEAD",
-        };
+        let wishes = Wishes { keep_alive: request.keep_alive, head_only: request.method == "HEAD" };
         let reply = reply(request, account);
         if perform(stream, reply, wishes).await? == Next::End {
             return Ok(());
@@ -55,28 +52,16 @@ async fn serve_requests(stream: &mut TcpStream, account: &Account) -> io::Result
 fn reply(request: Request, account: &Account) -> Reply {
     if control::owns(&request.path) {
         let response = control::answer(&request, account);
-        return Reply {
-            delay: Duration::ZERO,
-            action: Action::Answer(response),
-        };
+        return Reply { delay: Duration::ZERO, action: Action::Answer(response) };
     }
-    let arrival = Arrival {
-        at: now(),
-        random: Uuid::new_v4(),
-    };
+    let arrival = Arrival { at: now(), random: Uuid::new_v4() };
     account.receive(request, &arrival)
 }
 
 async fn refuse(stream: &mut TcpStream, status: u16) -> io::Result<()> {
     tracing::debug!(status, "request refused unread");
-    let reply = Reply {
-        delay: Duration::ZERO,
-        action: Action::Answer(framework(now(), status, "")),
-    };
-    let wishes = Wishes {
-        keep_alive: false,
-        head_only: false,
-    };
+    let reply = Reply { delay: Duration::ZERO, action: Action::Answer(framework(now(), status, "")) };
+    let wishes = Wishes { keep_alive: false, head_only: false };
     perform(stream, reply, wishes).await?;
     stream.shutdown().await?;
     // Closing with unread bytes would reset the connection, and the answer with it.
@@ -86,10 +71,7 @@ async fn refuse(stream: &mut TcpStream, status: u16) -> io::Result<()> {
     }
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the provider has a clock of its own"
-)]
+#[allow(clippy::disallowed_methods, reason = "the provider has a clock of its own")]
 fn now() -> Timestamp {
     Timestamp::now()
 }

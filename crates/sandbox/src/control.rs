@@ -18,8 +18,7 @@ const PREFIX: &str = "/_sandbox";
 
 /// Whether a path is one of the sandbox's own.
 pub(crate) fn owns(path: &str) -> bool {
-    path.strip_prefix(PREFIX)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Answers a request to one of them.
@@ -54,10 +53,9 @@ fn read_ledger(query: &str, account: &Account) -> Response {
 fn replace_script(body: &[u8], account: &Account) -> Response {
     match Script::parse(body).and_then(|script| account.set_script(script)) {
         Ok(()) => json(200, &account.script()),
-        Err(Error::Script { field, reason }) => json(
-            422,
-            &json!({ "field": field, "error": format!("{field}: {reason}") }),
-        ),
+        Err(Error::Script { field, reason }) => {
+            json(422, &json!({ "field": field, "error": format!("{field}: {reason}") }))
+        }
         Err(error @ Error::Listen { .. }) => json(500, &json!({ "error": error.to_string() })),
     }
 }

@@ -50,11 +50,7 @@ pub(crate) enum Lookup {
 
 /// Finds the endpoint for a method and a path without query.
 pub(crate) fn look_up(method: &str, path: &str) -> Lookup {
-    let matching = || {
-        ENDPOINTS
-            .iter()
-            .filter(|endpoint| fits(endpoint.path, path))
-    };
+    let matching = || ENDPOINTS.iter().filter(|endpoint| fits(endpoint.path, path));
     if let Some(endpoint) = matching().find(|endpoint| endpoint.method == method) {
         return Lookup::Found(endpoint);
     }
@@ -70,56 +66,32 @@ fn fits(pattern: &str, path: &str) -> bool {
         return pattern == path;
     }
     let mut segments = path.split('/');
-    let all = pattern.split('/').all(|wanted| {
-        segments
-            .next()
-            .is_some_and(|got| wanted == got || (wanted.starts_with(':') && !got.is_empty()))
-    });
+    let all = pattern
+        .split('/')
+        .all(|wanted| segments.next().is_some_and(|got| wanted == got || (wanted.starts_with(':') && !got.is_empty())));
     all && segments.next().is_none()
 }
 
 impl Send {
     /// The first flaw of a body, the common fields included.
     pub(crate) fn flaw(&self, body: &Value, names: Names, limits: bool) -> Option<Flaw> {
-        COMMON
-            .iter()
-            .chain(self.fields)
-            .find_map(|field| field.flaw(body, names, limits))
+        COMMON.iter().chain(self.fields).find_map(|field| field.flaw(body, names, limits))
     }
 }
 
 const fn send(path: &'static str, fields: &'static [Field]) -> Endpoint {
-    let job = Job::Send(Send {
-        fields,
-        status_desc: "Message sent successfully",
-        needs_no_session: false,
-    });
-    Endpoint {
-        method: "POST",
-        path,
-        job,
-    }
+    let job = Job::Send(Send { fields, status_desc: "Message sent successfully", needs_no_session: false });
+    Endpoint { method: "POST", path, job }
 }
 
 const fn later(method: &'static str, path: &'static str) -> Endpoint {
-    Endpoint {
-        method,
-        path,
-        job: Job::Later,
-    }
+    Endpoint { method, path, job: Job::Later }
 }
 
-const COMMON: [Field; 3] = [
-    Field::text("/messageId"),
-    Field::text("/to"),
-    Field::text("/from"),
-];
+const COMMON: [Field; 3] = [Field::text("/messageId"), Field::text("/to"), Field::text("/from")];
 
 static ENDPOINTS: [Endpoint; 21] = [
-    send(
-        "/api/v1/whatsapp/message/text",
-        &[Field::text("/message").max(4096)],
-    ),
+    send("/api/v1/whatsapp/message/text", &[Field::text("/message").max(4096)]),
     Endpoint {
         method: "POST",
         path: "/api/v1/whatsapp/media",
@@ -136,10 +108,7 @@ static ENDPOINTS: [Endpoint; 21] = [
     },
     send(
         "/api/v1/whatsapp/interactive/buttons",
-        &[
-            Field::text("/text").or("/message").max(1024),
-            Field::of("/buttons", Shape::Array).max(3),
-        ],
+        &[Field::text("/text").or("/message").max(1024), Field::of("/buttons", Shape::Array).max(3)],
     ),
     send(
         "/api/v1/whatsapp/interactive/list",
@@ -150,13 +119,7 @@ static ENDPOINTS: [Endpoint; 21] = [
             Field::of("/buttons", Shape::Array).max(10),
         ],
     ),
-    send(
-        "/api/v1/whatsapp/contact",
-        &[
-            Field::text("/name/formattedName"),
-            Field::of("/phones", Shape::Array),
-        ],
-    ),
+    send("/api/v1/whatsapp/contact", &[Field::text("/name/formattedName"), Field::of("/phones", Shape::Array)]),
     send(
         "/api/v1/whatsapp/location",
         &[
@@ -166,10 +129,7 @@ static ENDPOINTS: [Endpoint; 21] = [
             Field::text("/address").optional(),
         ],
     ),
-    send(
-        "/api/v1/whatsapp/request_location",
-        &[Field::text("/text").max(1024)],
-    ),
+    send("/api/v1/whatsapp/request_location", &[Field::text("/text").max(1024)]),
     Endpoint {
         method: "POST",
         path: "/api/v1/whatsapp/template",

@@ -48,12 +48,7 @@ struct Framework<'a> {
 
 /// Success of a send.
 pub(crate) fn sent(now: Timestamp, message_id: &str, wa_id: &str, status_desc: &str) -> Vec<u8> {
-    let data = Sent {
-        message_id,
-        wa_id,
-        status: "SENT",
-        status_desc,
-    };
+    let data = Sent { message_id, wa_id, status: "SENT", status_desc };
     envelope(now, Some(data), "success", "", &Value::Null)
 }
 
@@ -70,12 +65,7 @@ pub(crate) fn invalid_credentials(now: Timestamp) -> Vec<u8> {
 /// The framework's own error.
 pub(crate) fn framework(now: Timestamp, status: u16, error: &str, path: &str) -> Vec<u8> {
     let timestamp = now.strftime("%Y-%m-%dT%H:%M:%S.%3f+00:00").to_string();
-    json(&Framework {
-        timestamp,
-        status,
-        error,
-        path,
-    })
+    json(&Framework { timestamp, status, error, path })
 }
 
 /// A WhatsApp message id for a message to `to`, in the form of real ones.
@@ -90,34 +80,16 @@ pub(crate) fn wa_id(to: &str, random: Uuid) -> String {
     format!("wamid.{}", STANDARD.encode(bytes))
 }
 
-fn envelope(
-    now: Timestamp,
-    data: Option<Sent<'_>>,
-    status: &str,
-    message: &str,
-    errors: &Value,
-) -> Vec<u8> {
-    json(&Envelope {
-        timestamp: nairobi(now),
-        data,
-        status,
-        message,
-        errors,
-    })
+fn envelope(now: Timestamp, data: Option<Sent<'_>>, status: &str, message: &str, errors: &Value) -> Vec<u8> {
+    json(&Envelope { timestamp: nairobi(now), data, status, message, errors })
 }
 
 /// `2025-02-03T11:22:33.45678`: local time, trailing zeros dropped down to five digits.
 fn nairobi(now: Timestamp) -> String {
-    let local = now
-        .to_zoned(TimeZone::fixed(Offset::constant(NAIROBI_HOURS)))
-        .datetime();
+    let local = now.to_zoned(TimeZone::fixed(Offset::constant(NAIROBI_HOURS))).datetime();
     let digits = format!("{:09}", local.subsec_nanosecond());
     let significant = digits.trim_end_matches('0').len().max(FRACTION_DIGITS_MIN);
-    format!(
-        "{}.{}",
-        local.strftime("%Y-%m-%dT%H:%M:%S"),
-        &digits[..significant]
-    )
+    format!("{}.{}", local.strftime("%Y-%m-%dT%H:%M:%S"), &digits[..significant])
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
@@ -135,10 +107,7 @@ mod tests {
 
     #[test]
     fn envelope_times_are_nairobi_time_with_five_to_nine_digits() {
-        check(
-            "2025-02-03T08:22:33.456789123Z",
-            "2025-02-03T11:22:33.456789123",
-        );
+        check("2025-02-03T08:22:33.456789123Z", "2025-02-03T11:22:33.456789123");
         check("2025-02-03T08:22:33.456789Z", "2025-02-03T11:22:33.456789");
         check("2025-02-03T08:22:33.4Z", "2025-02-03T11:22:33.40000");
         check("2025-12-31T22:00:00Z", "2026-01-01T01:00:00.00000");
@@ -148,19 +117,14 @@ mod tests {
     fn framework_times_are_utc_with_milliseconds() {
         let now = "2025-02-03T08:22:33.4567Z".parse().unwrap();
         let body = String::from_utf8(framework(now, 400, "Bad Request", "/x")).unwrap();
-        let expected = r#"{"timestamp":"2025-02-03T08:22:33.456+00:00","status":400,"error":"Bad Request","path":"/x"}"#;
+        let expected =
+            r#"{"timestamp":"2025-02-03T08:22:33.456+00:00","status":400,"error":"Bad Request","path":"/x"}"#;
         assert_eq!(body, expected);
     }
 
     #[test]
     fn a_wa_id_looks_like_the_documented_one() {
-        let id = wa_id(
-            "254700000000",
-            Uuid::from_u128(0xABCD_EF01_2345_6789_0000_0000_0000_0000),
-        );
-        assert_eq!(
-            id,
-            "wamid.HBgMMjU0NzAwMDAwMDAwFQIAERgSQUJDREVGMDEyMzQ1Njc4OTAwAA=="
-        );
+        let id = wa_id("254700000000", Uuid::from_u128(0xABCD_EF01_2345_6789_0000_0000_0000_0000));
+        assert_eq!(id, "wamid.HBgMMjU0NzAwMDAwMDAwFQIAERgSQUJDREVGMDEyMzQ1Njc4OTAwAA==");
     }
 }

@@ -31,9 +31,6 @@ pub enum Error {
 impl Error {
     /// A refusal of the part `field` of a script.
     pub(crate) fn script(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Script {
-            field: field.into(),
-            reason: reason.into(),
-        }
+        Self::Script { field: field.into(), reason: reason.into() }
     }
 }

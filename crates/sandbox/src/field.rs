@@ -51,37 +51,22 @@ impl Field {
 
     /// A required field of this type.
     pub(crate) const fn of(sample: &'static str, shape: Shape) -> Self {
-        Self {
-            sample,
-            table: None,
-            shape,
-            required: true,
-            max: None,
-        }
+        Self { sample, table: None, shape, required: true, max: None }
     }
 
     /// The same with another name in the field table.
     pub(crate) const fn or(self, table: &'static str) -> Self {
-        Self {
-            table: Some(table),
-            ..self
-        }
+        Self { table: Some(table), ..self }
     }
 
     /// The same with WhatsApp's limit.
     pub(crate) const fn max(self, max: usize) -> Self {
-        Self {
-            max: Some(max),
-            ..self
-        }
+        Self { max: Some(max), ..self }
     }
 
     /// The same, but it may be absent or null.
     pub(crate) const fn optional(self) -> Self {
-        Self {
-            required: false,
-            ..self
-        }
+        Self { required: false, ..self }
     }
 
     /// What is wrong with it in this body.
@@ -93,10 +78,7 @@ impl Field {
             return Some(Flaw::Missing);
         }
         let max = self.max.filter(|_| limits)?;
-        (length(value) > max).then_some(Flaw::TooLong {
-            field: self.sample,
-            max,
-        })
+        (length(value) > max).then_some(Flaw::TooLong { field: self.sample, max })
     }
 
     fn value<'a>(&self, body: &'a Value, names: Names) -> Option<&'a Value> {

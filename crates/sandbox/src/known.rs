@@ -32,11 +32,7 @@ pub(crate) struct Known {
 impl Known {
     /// An empty memory for `max` ids.
     pub(crate) fn new(max: usize) -> Self {
-        Self {
-            max: max.max(1),
-            seen: HashMap::new(),
-            order: VecDeque::new(),
-        }
+        Self { max: max.max(1), seen: HashMap::new(), order: VecDeque::new() }
     }
 
     /// Counts a request with this id and returns which attempt it is, from 1.

@@ -109,9 +109,7 @@ impl Record {
     /// The entry to show.
     pub(crate) fn entry(&self) -> Entry {
         let is_whole = self.body.len() <= BODY_BYTES_KEPT;
-        let body: Option<Value> = is_whole
-            .then(|| serde_json::from_slice(&self.body).ok())
-            .flatten();
+        let body: Option<Value> = is_whole.then(|| serde_json::from_slice(&self.body).ok()).flatten();
         let has_text = body.is_none() && !self.body.is_empty();
         let kept = &self.body[..self.body.len().min(BODY_BYTES_KEPT)];
         Entry {
@@ -148,13 +146,7 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// An empty ledger for `max` entries.
     pub(crate) fn new(max: usize) -> Self {
-        Self {
-            max,
-            records: VecDeque::new(),
-            body_bytes: 0,
-            latest: 0,
-            dropped: 0,
-        }
+        Self { max, records: VecDeque::new(), body_bytes: 0, latest: 0, dropped: 0 }
     }
 
     /// The number the next record gets.

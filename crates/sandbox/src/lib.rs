@@ -38,6 +38,6 @@ pub use script::Script;
 pub use server::Sandbox;
 pub use settings::Settings;
 pub use switches::{
-    Credentials, Duplicates, Errors, MessageIdAnswer, Names, NotYet, Rate, RateAnswer, Session,
-    Strictness, Window, WrongKeyAnswer,
+    Credentials, Duplicates, Errors, MessageIdAnswer, Names, NotYet, Rate, RateAnswer, Session, Strictness, Window,
+    WrongKeyAnswer,
 };

@@ -56,21 +56,11 @@ struct Duplicate {
 impl Selection {
     /// Reads a query string; the error names what is wrong with it.
     pub(crate) fn parse(query: &str) -> Result<Self, String> {
-        let mut selection = Self {
-            message_id: None,
-            path: None,
-            to: None,
-            after: 0,
-            limit: ENTRIES_DEFAULT,
-        };
+        let mut selection = Self { message_id: None, path: None, to: None, after: 0, limit: ENTRIES_DEFAULT };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = decode(value).ok_or_else(|| format!("{name}: bad percent-encoding"))?;
-            let number = || {
-                value
-                    .parse::<u64>()
-                    .map_err(|_| format!("{name}: expected a whole number"))
-            };
+            let number = || value.parse::<u64>().map_err(|_| format!("{name}: expected a whole number"));
             match name {
                 "messageId" => selection.message_id = Some(value),
                 "path" => selection.path = Some(value),
@@ -78,9 +68,7 @@ impl Selection {
                 "after" => selection.after = number()?,
                 "limit" => selection.limit = usize::try_from(number()?).unwrap_or(usize::MAX),
                 _ => {
-                    return Err(format!(
-                        "{name}: unknown; expected messageId, path, to, after or limit"
-                    ));
+                    return Err(format!("{name}: unknown; expected messageId, path, to, after or limit"));
                 }
             }
         }
@@ -92,11 +80,7 @@ impl Selection {
 
     /// The page of these records, of which `dropped` are missing.
     pub(crate) fn page(&self, records: &[Arc<Record>], dropped: u64) -> Page {
-        let selected: Vec<&Record> = records
-            .iter()
-            .map(AsRef::as_ref)
-            .filter(|record| self.selects(record))
-            .collect();
+        let selected: Vec<&Record> = records.iter().map(AsRef::as_ref).filter(|record| self.selects(record)).collect();
         let start = selected.partition_point(|record| record.seq <= self.after);
         let listed = selected[start..].iter().take(self.limit);
         Page {
@@ -127,13 +111,8 @@ fn duplicates(records: &[&Record]) -> Vec<Duplicate> {
         }
     }
     let repeated = counts.into_iter().filter(|(_, (count, _))| *count > 1);
-    let mut duplicates: Vec<_> = repeated
-        .map(|(id, (count, accepted))| Duplicate {
-            message_id: id.to_owned(),
-            count,
-            accepted,
-        })
-        .collect();
+    let mut duplicates: Vec<_> =
+        repeated.map(|(id, (count, accepted))| Duplicate { message_id: id.to_owned(), count, accepted }).collect();
     duplicates.sort_by(|one, other| one.message_id.cmp(&other.message_id));
     duplicates
 }
@@ -163,17 +142,11 @@ mod tests {
 
     #[test]
     fn a_query_is_decoded_or_refused_with_the_name_of_the_field() {
-        let selection =
-            Selection::parse("path=%2Fapi%2fv1&to=%2B254700000000&limit=5&after=7").unwrap();
+        let selection = Selection::parse("path=%2Fapi%2fv1&to=%2B254700000000&limit=5&after=7").unwrap();
         assert_eq!(selection.path.as_deref(), Some("/api/v1"));
         assert_eq!(selection.to.as_deref(), Some("254700000000"));
         assert_eq!((selection.limit, selection.after), (5, 7));
-        for (query, field) in [
-            ("limit=x", "limit"),
-            ("limit=100001", "limit"),
-            ("to=%2", "to"),
-            ("form=1", "form"),
-        ] {
+        for (query, field) in [("limit=x", "limit"), ("limit=100001", "limit"), ("to=%2", "to"), ("form=1", "form")] {
             let error = Selection::parse(query).unwrap_err();
             assert!(error.starts_with(field), "{query}: {error}");
         }

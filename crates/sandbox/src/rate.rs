@@ -30,13 +30,7 @@ pub(crate) enum Limit {
 
 impl Rates {
     /// Counts a send, or says which limit it runs into; `now` is in microseconds.
-    pub(crate) fn take(
-        &mut self,
-        rate: &Rate,
-        from: &str,
-        to: &str,
-        now: u64,
-    ) -> Result<(), Limit> {
+    pub(crate) fn take(&mut self, rate: &Rate, from: &str, to: &str, now: u64) -> Result<(), Limit> {
         if let Some(count) = rate.per_second.map(u64::from) {
             let spacing = SECOND_MICROS / count.max(1);
             if !self.senders.take(from, spacing, count, now) {
@@ -45,10 +39,7 @@ impl Rates {
         }
         if let Some(seconds) = rate.pair_seconds.map(u64::from) {
             let pair = format!("{from} {to}");
-            if !self
-                .pairs
-                .take(&pair, seconds * SECOND_MICROS, rate.pair_burst.into(), now)
-            {
+            if !self.pairs.take(&pair, seconds * SECOND_MICROS, rate.pair_burst.into(), now) {
                 return Err(Limit::Pair);
             }
         }
@@ -89,35 +80,20 @@ mod tests {
 
     #[test]
     fn a_number_may_burst_up_to_its_rate_and_then_waits() {
-        let rate = Rate {
-            per_second: Some(2),
-            ..Rate::default()
-        };
+        let rate = Rate { per_second: Some(2), ..Rate::default() };
         let mut rates = Rates::default();
         let mut take = |now| rates.take(&rate, "254110090747", "254700000000", now);
-        assert_eq!(
-            [take(0), take(0), take(0)],
-            [Ok(()), Ok(()), Err(Limit::Sender)]
-        );
+        assert_eq!([take(0), take(0), take(0)], [Ok(()), Ok(()), Err(Limit::Sender)]);
         assert_eq!([take(499_999), take(500_000)], [Err(Limit::Sender), Ok(())]);
     }
 
     #[test]
     fn a_pair_waits_while_other_pairs_go_on() {
-        let rate = Rate {
-            pair_seconds: Some(6),
-            ..Rate::default()
-        };
+        let rate = Rate { pair_seconds: Some(6), ..Rate::default() };
         let mut rates = Rates::default();
         let mut take = |to, now| rates.take(&rate, "254110090747", to, now);
-        assert_eq!(
-            [take("1", 0), take("2", 0), take("1", 0)],
-            [Ok(()), Ok(()), Err(Limit::Pair)]
-        );
-        assert_eq!(
-            [take("1", 5_999_999), take("1", 6_000_000)],
-            [Err(Limit::Pair), Ok(())]
-        );
+        assert_eq!([take("1", 0), take("2", 0), take("1", 0)], [Ok(()), Ok(()), Err(Limit::Pair)]);
+        assert_eq!([take("1", 5_999_999), take("1", 6_000_000)], [Err(Limit::Pair), Ok(())]);
     }
 
     #[test]

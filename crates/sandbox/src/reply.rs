@@ -50,9 +50,7 @@ impl Action {
     /// The status the peer can read; `None` if it gets no answer.
     pub(crate) fn status(&self) -> Option<u16> {
         match self {
-            Self::Answer(response) | Self::Cut(response) | Self::Drip(response, _) => {
-                Some(response.status)
-            }
+            Self::Answer(response) | Self::Cut(response) | Self::Drip(response, _) => Some(response.status),
             Self::Endless => Some(200),
             Self::Raw(_) | Self::Hang | Self::HalfClose | Self::Close | Self::Reset => None,
         }
@@ -77,11 +75,7 @@ pub(crate) struct Wishes {
 }
 
 /// Carries a reply out.
-pub(crate) async fn perform(
-    stream: &mut TcpStream,
-    reply: Reply,
-    wishes: Wishes,
-) -> io::Result<Next> {
+pub(crate) async fn perform(stream: &mut TcpStream, reply: Reply, wishes: Wishes) -> io::Result<Next> {
     if !reply.delay.is_zero() {
         tokio::time::sleep(reply.delay).await;
     }
@@ -109,22 +103,14 @@ pub(crate) async fn read_to_end(stream: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-async fn write_answer(
-    stream: &mut TcpStream,
-    response: &Response,
-    wishes: Wishes,
-) -> io::Result<Next> {
+async fn write_answer(stream: &mut TcpStream, response: &Response, wishes: Wishes) -> io::Result<Next> {
     let keep_alive = wishes.keep_alive && !response.has_own_framing();
     let mut bytes = response.head(keep_alive);
     if response.may_have_body() && !wishes.head_only {
         bytes.extend_from_slice(&response.body);
     }
     stream.write_all(&bytes).await?;
-    Ok(if keep_alive {
-        Next::KeepAlive
-    } else {
-        Next::End
-    })
+    Ok(if keep_alive { Next::KeepAlive } else { Next::End })
 }
 
 async fn write_cut(stream: &mut TcpStream, response: &Response) -> io::Result<()> {
@@ -133,28 +119,18 @@ async fn write_cut(stream: &mut TcpStream, response: &Response) -> io::Result<()
     stream.write_all(&bytes).await
 }
 
-async fn write_slowly(
-    stream: &mut TcpStream,
-    response: &Response,
-    pace: u32,
-    wishes: Wishes,
-) -> io::Result<Next> {
+async fn write_slowly(stream: &mut TcpStream, response: &Response, pace: u32, wishes: Wishes) -> io::Result<Next> {
     stream.write_all(&response.head(wishes.keep_alive)).await?;
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / pace.max(1));
     for byte in &response.body {
         ticks.tick().await;
         stream.write_all(&[*byte]).await?;
     }
-    Ok(if wishes.keep_alive {
-        Next::KeepAlive
-    } else {
-        Next::End
-    })
+    Ok(if wishes.keep_alive { Next::KeepAlive } else { Next::End })
 }
 
 async fn write_endlessly(stream: &mut TcpStream) -> io::Result<()> {
-    let head =
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).await?;
     let mut chunk = format!("{ENDLESS_CHUNK_BYTES:x}\r\n").into_bytes();
     chunk.resize(chunk.len() + ENDLESS_CHUNK_BYTES, b' ');

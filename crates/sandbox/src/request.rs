@@ -63,10 +63,7 @@ enum Framing {
 }
 
 /// Reads the next request; `None` when the peer closed the connection between two.
-pub(crate) async fn read(
-    stream: &mut TcpStream,
-    buffer: &mut BytesMut,
-) -> Result<Option<Request>, ReadError> {
+pub(crate) async fn read(stream: &mut TcpStream, buffer: &mut BytesMut) -> Result<Option<Request>, ReadError> {
     let Some(head) = read_head(stream, buffer).await? else {
         return Ok(None);
     };
@@ -81,10 +78,7 @@ pub(crate) async fn read(
     Ok(Some(request))
 }
 
-async fn read_head(
-    stream: &mut TcpStream,
-    buffer: &mut BytesMut,
-) -> Result<Option<Head>, ReadError> {
+async fn read_head(stream: &mut TcpStream, buffer: &mut BytesMut) -> Result<Option<Head>, ReadError> {
     loop {
         if let Some((head, length)) = parse_head(buffer)? {
             buffer.advance(length);
@@ -95,11 +89,7 @@ async fn read_head(
         }
         let was_empty = buffer.is_empty();
         if stream.read_buf(buffer).await? == 0 {
-            return if was_empty {
-                Ok(None)
-            } else {
-                Err(ReadError::Lost)
-            };
+            return if was_empty { Ok(None) } else { Err(ReadError::Lost) };
         }
     }
 }
@@ -115,8 +105,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, ReadError> {
         Err(httparse::Error::Version) => return Err(ReadError::Refused(505)),
         Err(_) => return Err(ReadError::Refused(400)),
     };
-    let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version)
-    else {
+    let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
         return Err(ReadError::Refused(400));
     };
     let (path, query) = match target.split_once('?') {
@@ -189,19 +178,11 @@ fn parse_length(value: &str) -> Result<usize, ReadError> {
 }
 
 fn keep_alive(value: &str, default: bool) -> bool {
-    let has = |word: &str| {
-        value
-            .split(',')
-            .any(|part| part.trim().eq_ignore_ascii_case(word))
-    };
+    let has = |word: &str| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word));
     !has("close") && (default || has("keep-alive"))
 }
 
-async fn read_length(
-    stream: &mut TcpStream,
-    buffer: &mut BytesMut,
-    length: usize,
-) -> Result<Vec<u8>, ReadError> {
+async fn read_length(stream: &mut TcpStream, buffer: &mut BytesMut, length: usize) -> Result<Vec<u8>, ReadError> {
     while buffer.len() < length {
         read_more(stream, buffer).await?;
     }

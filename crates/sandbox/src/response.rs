@@ -16,22 +16,12 @@ pub(crate) struct Response {
 impl Response {
     /// An answer with a JSON body.
     pub(crate) fn json(status: u16, body: Vec<u8>) -> Self {
-        Self {
-            status,
-            content_type: "application/json",
-            headers: Vec::new(),
-            body,
-        }
+        Self { status, content_type: "application/json", headers: Vec::new(), body }
     }
 
     /// An answer without a body.
     pub(crate) fn empty(status: u16) -> Self {
-        Self {
-            status,
-            content_type: "",
-            headers: Vec::new(),
-            body: Vec::new(),
-        }
+        Self { status, content_type: "", headers: Vec::new(), body: Vec::new() }
     }
 
     /// The same with one header more.
@@ -70,9 +60,7 @@ impl Response {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.headers
-            .iter()
-            .any(|(other, _)| other.eq_ignore_ascii_case(name))
+        self.headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
     }
 }
 

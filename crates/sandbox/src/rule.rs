@@ -46,39 +46,21 @@ pub struct Match {
 impl Rule {
     /// A rule that gives every request this answer.
     pub fn always(kind: Kind) -> Self {
-        Self {
-            answer: Answer::from(kind),
-            ..Self::default()
-        }
+        Self { answer: Answer::from(kind), ..Self::default() }
     }
 
     /// Refuses values that have no meaning; `field` is the rule's own path.
     pub(crate) fn check(&self, field: &str) -> Result<(), Error> {
         if self.times == Some(0) {
-            return Err(Error::script(
-                format!("{field}.times"),
-                "must be at least 1",
-            ));
+            return Err(Error::script(format!("{field}.times"), "must be at least 1"));
         }
-        if self
-            .probability
-            .is_some_and(|chance| !(0.0..=1.0).contains(&chance))
-        {
-            return Err(Error::script(
-                format!("{field}.probability"),
-                "must be 0 to 1",
-            ));
+        if self.probability.is_some_and(|chance| !(0.0..=1.0).contains(&chance)) {
+            return Err(Error::script(format!("{field}.probability"), "must be 0 to 1"));
         }
         if self.seed.is_some() && self.probability.is_none() {
-            return Err(Error::script(
-                format!("{field}.seed"),
-                "needs a probability",
-            ));
+            return Err(Error::script(format!("{field}.seed"), "needs a probability"));
         }
-        check_delay(
-            &format!("{field}.answer.delayMillis"),
-            self.answer.delay_millis,
-        )?;
+        check_delay(&format!("{field}.answer.delayMillis"), self.answer.delay_millis)?;
         self.answer.kind.check(&format!("{field}.answer"))
     }
 }

@@ -9,9 +9,7 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::rule::Rule;
-use crate::switches::{
-    Credentials, Duplicates, Errors, MessageIdAnswer, NotYet, Rate, Session, Strictness, Window,
-};
+use crate::switches::{Credentials, Duplicates, Errors, MessageIdAnswer, NotYet, Rate, Session, Strictness, Window};
 
 /// Longest delay a script may ask for: an hour, far beyond any client's patience.
 pub(crate) const DELAY_MILLIS_MAX: u64 = 3_600_000;
@@ -55,13 +53,12 @@ impl Script {
     ///
     /// [`Error::Script`] naming the first part that is refused.
     pub fn parse(json: &[u8]) -> Result<Self, Error> {
-        let value: Value = serde_json::from_slice(json)
-            .map_err(|error| Error::script(WHOLE, error.to_string()))?;
+        let value: Value = serde_json::from_slice(json).map_err(|error| Error::script(WHOLE, error.to_string()))?;
         if !value.is_object() {
             return Err(Error::script(WHOLE, "expected an object"));
         }
-        let script: Self = serde_json::from_value(value.clone())
-            .map_err(|error| Error::script(culprit(&value), error.to_string()))?;
+        let script: Self =
+            serde_json::from_value(value.clone()).map_err(|error| Error::script(culprit(&value), error.to_string()))?;
         script.check()?;
         Ok(script)
     }
@@ -72,10 +69,7 @@ impl Script {
         check_status("errors.status", self.errors.status)?;
         self.rate.check()?;
         if self.rules.len() > RULES_MAX {
-            return Err(Error::script(
-                "rules",
-                format!("more than {RULES_MAX} rules"),
-            ));
+            return Err(Error::script("rules", format!("more than {RULES_MAX} rules")));
         }
         for (index, rule) in self.rules.iter().enumerate() {
             rule.check(&format!("rules[{index}]"))?;
@@ -89,10 +83,7 @@ pub(crate) fn check_delay(field: &str, millis: u64) -> Result<(), Error> {
     if millis <= DELAY_MILLIS_MAX {
         return Ok(());
     }
-    Err(Error::script(
-        field,
-        format!("longer than {DELAY_MILLIS_MAX} ms"),
-    ))
+    Err(Error::script(field, format!("longer than {DELAY_MILLIS_MAX} ms")))
 }
 
 /// Refuses what is not the status of a final HTTP answer.
@@ -128,11 +119,7 @@ fn narrow(value: &Value, path: &str, is_refused: &dyn Fn(Value) -> bool) -> Stri
     for (name, part) in value.as_object().into_iter().flatten() {
         let alone = |part: Value| is_refused(json!({ name: part }));
         if alone(part.clone()) {
-            let deeper = if path == WHOLE {
-                name.clone()
-            } else {
-                format!("{path}.{name}")
-            };
+            let deeper = if path == WHOLE { name.clone() } else { format!("{path}.{name}") };
             return narrow(part, &deeper, &alone);
         }
     }
@@ -147,7 +134,5 @@ fn narrow(value: &Value, path: &str, is_refused: &dyn Fn(Value) -> bool) -> Stri
 
 /// What the parser has against a script.
 fn refusal(script: Value) -> Option<String> {
-    serde_json::from_value::<Script>(script)
-        .err()
-        .map(|error| error.to_string())
+    serde_json::from_value::<Script>(script).err().map(|error| error.to_string())
 }

@@ -48,12 +48,7 @@ impl Sandbox {
         let (stopper, stopped) = oneshot::channel();
         let serving = tokio::spawn(accept(listener, Arc::clone(&account), stopped));
         tracing::info!(%address, "sandbox listens");
-        Ok(Self {
-            address,
-            account,
-            stopper,
-            serving,
-        })
+        Ok(Self { address, account, stopper, serving })
     }
 
     /// The address it listens on, with the true port.

@@ -135,13 +135,7 @@ pub struct Rate {
 
 impl Default for Rate {
     fn default() -> Self {
-        Self {
-            per_second: None,
-            pair_seconds: None,
-            pair_burst: 1,
-            answer: RateAnswer::default(),
-            retry_after: None,
-        }
+        Self { per_second: None, pair_seconds: None, pair_burst: 1, answer: RateAnswer::default(), retry_after: None }
     }
 }
 

@@ -58,10 +58,7 @@ impl Verdict {
         match self {
             Self::Deliver(success) | Self::Repeat(success) => {
                 let First { message_id, wa_id } = &success.result;
-                Response::json(
-                    200,
-                    envelope::sent(now, message_id, wa_id, success.status_desc),
-                )
+                Response::json(200, envelope::sent(now, message_id, wa_id, success.status_desc))
             }
             Self::Refuse(refusal) => refusal.response(script, now, path),
         }
@@ -76,9 +73,7 @@ impl Verdict {
                 Self::Refuse(refusal) => refusal.outcome(),
             },
             Kind::EnvelopeError { .. } => Outcome::Error,
-            Kind::Hang {} | Kind::HalfClose {} | Kind::Reset {} | Kind::Close {} => {
-                Outcome::Dropped
-            }
+            Kind::Hang {} | Kind::HalfClose {} | Kind::Reset {} | Kind::Close {} => Outcome::Dropped,
             Kind::Framework { .. }
             | Kind::Status { .. }
             | Kind::Empty { .. }
@@ -96,27 +91,16 @@ impl Verdict {
 pub(crate) fn action(kind: &Kind, ordinary: Response, now: Timestamp, path: &str) -> Action {
     let response = match kind {
         Kind::Normal {} => ordinary,
-        Kind::EnvelopeError {
-            message,
-            status,
-            errors,
-        } => Response::json(*status, envelope::error(now, message, errors)),
+        Kind::EnvelopeError { message, status, errors } => {
+            Response::json(*status, envelope::error(now, message, errors))
+        }
         Kind::Framework { status } => framework(now, *status, path),
-        Kind::Status {
-            status,
-            headers,
-            body,
-        } => {
+        Kind::Status { status, headers, body } => {
             let response = Response::json(*status, body.clone().into_bytes());
-            headers.iter().fold(response, |response, (name, value)| {
-                response.with(name, value)
-            })
+            headers.iter().fold(response, |response, (name, value)| response.with(name, value))
         }
         Kind::Empty { status } => Response::empty(*status),
-        Kind::Html { status } => Response {
-            content_type: "text/html",
-            ..Response::json(*status, HTML.into())
-        },
+        Kind::Html { status } => Response { content_type: "text/html", ..Response::json(*status, HTML.into()) },
         Kind::Redirect { status, location } => Response::empty(*status).with("Location", location),
         Kind::CutJson {} => return Action::Cut(ordinary),
         Kind::Garbage { bytes } => return Action::Raw(latin1(bytes).unwrap_or_default()),

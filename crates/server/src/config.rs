@@ -121,7 +121,12 @@ pub fn read(environment: &BTreeMap<String, String>) -> Result<Config, Problems> 
             problems.push(format!("{name}: {why}"));
         }
     };
-    let database = parsed(environment, "TUMA_DATABASE_URL", |url| Database::parse(url).map_err(|error| error.to_string()), &mut keep);
+    let database = parsed(
+        environment,
+        "TUMA_DATABASE_URL",
+        |url| Database::parse(url).map_err(|error| error.to_string()),
+        &mut keep,
+    );
     let listen = parsed(environment, "TUMA_LISTEN", address, &mut keep);
     let metrics_listen = parsed(environment, "TUMA_METRICS_LISTEN", address, &mut keep);
     let lipachat_url = parsed(environment, "TUMA_LIPACHAT_URL", provider_url, &mut keep);
@@ -136,7 +141,9 @@ pub fn read(environment: &BTreeMap<String, String>) -> Result<Config, Problems> 
         keep("TUMA_METRICS_LISTEN", Err("must differ from TUMA_LISTEN".to_owned()));
     }
     match (database, listen, metrics_listen, lipachat_url, admin_token, key) {
-        (Some(database), Some(listen), Some(metrics_listen), Some(lipachat_url), Some(admin_token), Some(key)) if problems.is_empty() => {
+        (Some(database), Some(listen), Some(metrics_listen), Some(lipachat_url), Some(admin_token), Some(key))
+            if problems.is_empty() =>
+        {
             let vault = Vault::new(&key, previous.as_ref());
             Ok(Config { database, listen, metrics_listen, lipachat_url, admin_token, vault })
         }
@@ -146,7 +153,11 @@ pub fn read(environment: &BTreeMap<String, String>) -> Result<Config, Problems> 
 
 fn unknown(environment: &BTreeMap<String, String>) -> Vec<String> {
     let is_known = |name: &str| VARIABLES.iter().any(|variable| variable.name == name);
-    environment.keys().filter(|name| !is_known(name)).map(|name| format!("{name}: unknown; did you mean {}?", nearest(name))).collect()
+    environment
+        .keys()
+        .filter(|name| !is_known(name))
+        .map(|name| format!("{name}: unknown; did you mean {}?", nearest(name)))
+        .collect()
 }
 
 fn nearest(name: &str) -> &'static str {

@@ -117,7 +117,13 @@ impl Gateway {
     }
 }
 
-fn start_engine(store: &Store, url: &str, settings: engine::Settings, wake: Wake, registry: &Registry) -> Result<Running, Error> {
+fn start_engine(
+    store: &Store,
+    url: &str,
+    settings: engine::Settings,
+    wake: Wake,
+    registry: &Registry,
+) -> Result<Running, Error> {
     let engine = Engine {
         store: store.clone(),
         provider: Lipachat::new(url)?,

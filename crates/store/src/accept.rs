@@ -145,7 +145,8 @@ impl Store {
         let keys: Vec<Option<&str>> = all().map(|m| m.key.as_ref().map(MessageKey::as_str)).collect();
         let fingerprints: Vec<&[u8]> = all().map(|m| m.fingerprint.as_slice()).collect();
         let bodies: Vec<&str> = all().map(|m| m.body.as_str()).collect();
-        let parts: Vec<String> = all().map(|m| serde_json::to_string(&m.parts)).collect::<Result<_, _>>().map_err(Error::corrupt)?;
+        let parts: Vec<String> =
+            all().map(|m| serde_json::to_string(&m.parts)).collect::<Result<_, _>>().map_err(Error::corrupt)?;
         let references: Vec<&str> = all().map(|m| m.reference.as_str()).collect();
         let tags: Vec<String> = all().map(|m| m.tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(",")).collect();
         let metas: Vec<&str> = all().map(|m| m.meta.as_str()).collect();
@@ -157,8 +158,24 @@ impl Store {
         self.query(
             ACCEPT,
             &[
-                &workspaces, &ids, &channels, &contacts, &recipients, &keys, &fingerprints, &bodies, &parts, &references, &tags,
-                &metas, &scheduled, &expires, &due, &lanes, &created, &DueReason::Requested.as_str(),
+                &workspaces,
+                &ids,
+                &channels,
+                &contacts,
+                &recipients,
+                &keys,
+                &fingerprints,
+                &bodies,
+                &parts,
+                &references,
+                &tags,
+                &metas,
+                &scheduled,
+                &expires,
+                &due,
+                &lanes,
+                &created,
+                &DueReason::Requested.as_str(),
             ],
         )
         .await

@@ -105,9 +105,8 @@ impl Store {
         act: &Act<'_>,
     ) -> Result<AccessKey, Error> {
         let hash = hash_of(secret.expose_secret()).ok_or_else(|| Error::corrupt("not an access key"))?;
-        let row = self
-            .one(CREATE, &[&workspace.0, &id.0, &name, &hash.0.as_slice(), &scopes, &act.actor, &act.name])
-            .await?;
+        let row =
+            self.one(CREATE, &[&workspace.0, &id.0, &name, &hash.0.as_slice(), &scopes, &act.actor, &act.name]).await?;
         access_key(&row)
     }
 
@@ -115,8 +114,17 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be used.
-    pub async fn revoke_access_key(&self, workspace: WorkspaceId, id: AccessKeyId, act: &Act<'_>) -> Result<Option<AccessKey>, Error> {
-        self.maybe_one(REVOKE, &[&workspace.0, &id.0, &act.actor, &act.name]).await?.as_ref().map(access_key).transpose()
+    pub async fn revoke_access_key(
+        &self,
+        workspace: WorkspaceId,
+        id: AccessKeyId,
+        act: &Act<'_>,
+    ) -> Result<Option<AccessKey>, Error> {
+        self.maybe_one(REVOKE, &[&workspace.0, &id.0, &act.actor, &act.name])
+            .await?
+            .as_ref()
+            .map(access_key)
+            .transpose()
     }
 
     /// The valid key with this hash.
@@ -131,7 +139,12 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be used.
-    pub async fn access_keys(&self, workspace: WorkspaceId, after: AccessKeyId, limit: i64) -> Result<Vec<AccessKey>, Error> {
+    pub async fn access_keys(
+        &self,
+        workspace: WorkspaceId,
+        after: AccessKeyId,
+        limit: i64,
+    ) -> Result<Vec<AccessKey>, Error> {
         self.query(LIST, &[&workspace.0, &after.0, &limit]).await?.iter().map(access_key).collect()
     }
 }

@@ -220,7 +220,11 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be used.
-    pub async fn check_provider_keys(&self, after: ChannelId, limit: i64) -> Result<Vec<(ChannelId, Result<(), Error>)>, Error> {
+    pub async fn check_provider_keys(
+        &self,
+        after: ChannelId,
+        limit: i64,
+    ) -> Result<Vec<(ChannelId, Result<(), Error>)>, Error> {
         let rows = self.query(KEYS, &[&after.0, &limit]).await?;
         rows.iter()
             .map(|row| {

@@ -46,9 +46,11 @@ impl Database {
     /// # Errors
     /// [`Error::Configuration`] when it cannot be understood; the text holds no part of the address.
     pub fn parse(url: &str) -> Result<Self, Error> {
-        let plain = url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
-        let mut config: tokio_postgres::Config =
-            plain.parse().map_err(|error| Error::Configuration(format!("not a database address: {}", crate::error::chain(&error))))?;
+        let plain =
+            url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
+        let mut config: tokio_postgres::Config = plain.parse().map_err(|error| {
+            Error::Configuration(format!("not a database address: {}", crate::error::chain(&error)))
+        })?;
         if config.get_dbname().is_none() {
             return Err(Error::Configuration("not a database address: no database is named".to_owned()));
         }
@@ -135,7 +137,9 @@ mod tests {
 
     #[test]
     fn an_address_that_cannot_be_understood_is_not_repeated_in_the_error() {
-        for bad in ["", "postgres://tuma:topsecret@", "mysql://tuma:topsecret@h/d", "postgres://tuma:topsecret@h:notaport/d"] {
+        for bad in
+            ["", "postgres://tuma:topsecret@", "mysql://tuma:topsecret@h/d", "postgres://tuma:topsecret@h:notaport/d"]
+        {
             let error = Database::parse(bad).expect_err(bad).to_string();
             assert!(!error.contains("topsecret"), "{error}");
         }

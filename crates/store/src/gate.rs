@@ -41,7 +41,8 @@ impl Store {
             Some(gate) => {
                 let closings = i32::try_from(gate.closings).unwrap_or(i32::MAX);
                 let reason = gate.reason.as_str();
-                self.query(CLOSE, &[&workspace, &channel, &reason, &gate.since, &gate.until, &closings, &lease.epoch]).await
+                self.query(CLOSE, &[&workspace, &channel, &reason, &gate.since, &gate.until, &closings, &lease.epoch])
+                    .await
             }
             None => self.query(OPEN, &[&workspace, &channel, &lease.epoch]).await,
         }

@@ -1,6 +1,6 @@
 //! What the store shows to Prometheus.
 
-use prometheus::{HistogramOpts, HistogramVec, Histogram, IntCounterVec, Opts, Registry, exponential_buckets};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, exponential_buckets};
 
 /// Metrics of the store.
 #[derive(Clone, Debug)]
@@ -21,7 +21,8 @@ impl Metrics {
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let seconds = exponential_buckets(0.0005, 2.0, 14)?;
         let statement_seconds = HistogramVec::new(
-            HistogramOpts::new("tuma_database_statement_seconds", "Time of one statement, answer included").buckets(seconds),
+            HistogramOpts::new("tuma_database_statement_seconds", "Time of one statement, answer included")
+                .buckets(seconds),
             &["statement"],
         )?;
         let statement_errors = IntCounterVec::new(

@@ -79,7 +79,8 @@ async fn apply(client: &mut Client) -> Result<Vec<Step>, Error> {
 /// # Errors
 /// When the database cannot be read.
 pub(crate) fn versions() -> Vec<i64> {
-    let mut versions: Vec<i64> = embedded::migrations::runner().get_migrations().iter().map(|m| i64::from(m.version())).collect();
+    let mut versions: Vec<i64> =
+        embedded::migrations::runner().get_migrations().iter().map(|m| i64::from(m.version())).collect();
     versions.sort_unstable();
     versions
 }
@@ -90,12 +91,18 @@ SELECT pg_try_advisory_lock($1)";
 async fn lock(client: &Client) -> Result<(), Error> {
     let deadline = tokio::time::Instant::now() + LOCK_WAIT;
     loop {
-        let row = client.query_one(TRY_LOCK, &[&LOCK_KEY]).await.map_err(|error| Error::of_statement("store.migrate.try_lock", error))?;
+        let row = client
+            .query_one(TRY_LOCK, &[&LOCK_KEY])
+            .await
+            .map_err(|error| Error::of_statement("store.migrate.try_lock", error))?;
         if row.get::<_, bool>(0) {
             return Ok(());
         }
         if tokio::time::Instant::now() >= deadline {
-            return Err(Error::Unavailable(format!("another migration has been running for {} s", LOCK_WAIT.as_secs())));
+            return Err(Error::Unavailable(format!(
+                "another migration has been running for {} s",
+                LOCK_WAIT.as_secs()
+            )));
         }
         tokio::time::sleep(LOCK_LOOK).await;
     }

@@ -110,7 +110,13 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be used; what was taken by a lost answer falls due again when its claim lapses.
-    pub async fn claim(&self, lease: &Lease, replica: ReplicaId, limit: i64, lasting: Duration) -> Result<Vec<Claimed>, Error> {
+    pub async fn claim(
+        &self,
+        lease: &Lease,
+        replica: ReplicaId,
+        limit: i64,
+        lasting: Duration,
+    ) -> Result<Vec<Claimed>, Error> {
         self.take(CLAIM, lease, replica, limit, lasting).await
     }
 
@@ -118,7 +124,13 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::claim`].
-    pub async fn claim_expired(&self, lease: &Lease, replica: ReplicaId, limit: i64, lasting: Duration) -> Result<Vec<Claimed>, Error> {
+    pub async fn claim_expired(
+        &self,
+        lease: &Lease,
+        replica: ReplicaId,
+        limit: i64,
+        lasting: Duration,
+    ) -> Result<Vec<Claimed>, Error> {
         self.take(CLAIM_EXPIRED, lease, replica, limit, lasting).await
     }
 
@@ -130,7 +142,9 @@ impl Store {
         let channels: Vec<Uuid> = channels.iter().map(|id| id.0).collect();
         let rows = self.query(WAKE_TIMES, &[&channels, &until]).await?;
         rows.iter()
-            .map(|row| Ok(WakeTime { channel: ChannelId(get(row, 0)?), due_at: get(row, 1)?, expires_at: get(row, 2)? }))
+            .map(|row| {
+                Ok(WakeTime { channel: ChannelId(get(row, 0)?), due_at: get(row, 1)?, expires_at: get(row, 2)? })
+            })
             .collect()
     }
 
@@ -147,7 +161,10 @@ impl Store {
         let lapses_at = now.saturating_add(lasting).unwrap_or(Timestamp::MAX);
         let claimed = DueReason::Claimed.as_str();
         let rows = self
-            .query(sql, &[&lease.workspace.0, &lease.channel.0, &replica.0, &lease.epoch, &now, &limit, &lapses_at, &claimed])
+            .query(
+                sql,
+                &[&lease.workspace.0, &lease.channel.0, &replica.0, &lease.epoch, &now, &limit, &lapses_at, &claimed],
+            )
             .await?;
         rows.iter().map(claimed_row).collect()
     }

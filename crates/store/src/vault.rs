@@ -58,7 +58,11 @@ impl Vault {
         let mut hasher = Sha256::new();
         hasher.update(b"tuma cursor");
         hasher.update(current);
-        Self { current: MasterKey::new(current), previous: previous.map(MasterKey::new), cursor_key: hasher.finalize().into() }
+        Self {
+            current: MasterKey::new(current),
+            previous: previous.map(MasterKey::new),
+            cursor_key: hasher.finalize().into(),
+        }
     }
 
     /// The key that signs page tokens, derived from the current master key.
@@ -75,7 +79,8 @@ impl Vault {
         let nonce: [u8; NONCE_BYTES] = rand::random();
         let bound = place.bytes();
         let payload = Payload { msg: secret.expose_secret().as_bytes(), aad: &bound };
-        let sealed = self.current.cipher.encrypt(&Nonce::from(nonce), payload).map_err(|_| Error::corrupt("secret too long"))?;
+        let sealed =
+            self.current.cipher.encrypt(&Nonce::from(nonce), payload).map_err(|_| Error::corrupt("secret too long"))?;
         let mut out = Vec::with_capacity(HEAD_BYTES + sealed.len());
         out.push(VERSION);
         out.extend_from_slice(&self.current.id);
@@ -89,7 +94,8 @@ impl Vault {
     /// # Errors
     /// [`Error::Corrupt`] when it was sealed under an unknown key, for another place, or was changed.
     pub fn open(&self, sealed: &[u8], place: Place) -> Result<SecretString, Error> {
-        let (head, body) = sealed.split_at_checked(HEAD_BYTES).ok_or_else(|| Error::corrupt("sealed secret is too short"))?;
+        let (head, body) =
+            sealed.split_at_checked(HEAD_BYTES).ok_or_else(|| Error::corrupt("sealed secret is too short"))?;
         if head[0] != VERSION {
             return Err(Error::corrupt("sealed secret has an unknown version"));
         }

@@ -77,7 +77,12 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be used.
-    pub async fn rename_workspace(&self, id: WorkspaceId, name: &str, act: &Act<'_>) -> Result<Option<Workspace>, Error> {
+    pub async fn rename_workspace(
+        &self,
+        id: WorkspaceId,
+        name: &str,
+        act: &Act<'_>,
+    ) -> Result<Option<Workspace>, Error> {
         self.maybe_one(RENAME, &[&id.0, &name, &act.actor, &act.name]).await?.as_ref().map(workspace).transpose()
     }
 

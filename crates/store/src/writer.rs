@@ -89,7 +89,8 @@ async fn write(store: &Store, mut group: Vec<Request>) {
     // Who waited past the deadline has been told; writing for them would only delay the others.
     group.retain(|request| request.deadline > Instant::now());
     let sizes: Vec<usize> = group.iter().map(|request| request.messages.len()).collect();
-    let messages: Vec<NewMessage> = group.iter_mut().flat_map(|request| std::mem::take(&mut request.messages)).collect();
+    let messages: Vec<NewMessage> =
+        group.iter_mut().flat_map(|request| std::mem::take(&mut request.messages)).collect();
     let Some(deadline) = group.iter().map(|request| request.deadline).max() else { return };
     store.metrics.accept_batch_size.observe(u32::try_from(messages.len()).map_or(f64::MAX, f64::from));
     let together = accept(store, &messages, deadline).await;
@@ -123,10 +124,7 @@ async fn accept(store: &Store, messages: &[NewMessage], deadline: Instant) -> Re
         repeats += 1;
         let pause = REPEAT_PAUSE * repeats;
         if !error.is_transient() || repeats > REPEATS_MAX || Instant::now() + pause >= deadline {
-            return Err(match error {
-                Error::Unavailable(text) if perhaps_stored => Error::Unknown(text),
-                other => other,
-            });
+            return Err(if perhaps_stored && error.is_transient() { Error::Unknown(error.to_string()) } else { error });
         }
         tokio::time::sleep(pause).await;
     }

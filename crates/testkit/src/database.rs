@@ -79,9 +79,13 @@ async fn connect(url: &str) -> Store {
 /// Starts the cluster of the first folder that no other process uses, and clears what the last run left there.
 async fn start() -> Cluster {
     let cluster = free_cluster().await;
-    let client = Database::parse(&cluster.url("postgres")).expect("our own address").connect().await.expect("the cluster runs");
+    let client =
+        Database::parse(&cluster.url("postgres")).expect("our own address").connect().await.expect("the cluster runs");
     let rows = client
-        .query("SELECT datname FROM pg_database WHERE datname LIKE 'test\\_%' OR datname = $1 ORDER BY datname", &[&TEMPLATE])
+        .query(
+            "SELECT datname FROM pg_database WHERE datname LIKE 'test\\_%' OR datname = $1 ORDER BY datname",
+            &[&TEMPLATE],
+        )
         .await
         .expect("databases are listed");
     for row in rows {
@@ -93,16 +97,21 @@ async fn start() -> Cluster {
     cluster
 }
 
+#[allow(clippy::panic, reason = "tests cannot run without a database")]
 async fn free_cluster() -> Cluster {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/test-clusters"));
+    let mut refusal = String::new();
     for slot in 0..SLOTS {
         let folder = folder.join(slot.to_string());
         std::fs::create_dir_all(&folder).expect("a folder below the build folder");
         match Cluster::start(&folder).await {
             Ok(cluster) => return cluster,
-            Err(Error::InUse { .. }) => {}
-            Err(error) => std::panic::panic_any(format!("no PostgreSQL for tests: {error}")),
+            Err(error @ Error::InUse { .. }) => refusal = error.to_string(),
+            Err(error) => {
+                refusal = error.to_string();
+                break;
+            }
         }
     }
-    std::panic::panic_any(format!("all {SLOTS} clusters for tests are in use"))
+    std::panic::panic_any(format!("PostgreSQL for tests: {refusal}"))
 }

@@ -41,15 +41,21 @@ impl Tenant {
         store.create_workspace(workspace, "test", &ACT).await.expect("a workspace");
         let channel = Self::create_channel(store, workspace, &settings, provider_key).await;
         let (id, secret) = (AccessKeyId(Uuid::new_v4()), new_secret());
-        let scopes: Vec<String> = ["messages:write", "messages:read", "channels:read", "templates:write", "webhooks:write", "settings:write"]
-            .map(str::to_owned)
-            .to_vec();
+        let scopes: Vec<String> =
+            ["messages:write", "messages:read", "channels:read", "templates:write", "webhooks:write", "settings:write"]
+                .map(str::to_owned)
+                .to_vec();
         store.create_access_key(workspace, id, "test", &secret, &scopes, &ACT).await.expect("a key");
         Self { workspace, channel, access_key: secret.expose_secret().to_owned(), access_key_id: id }
     }
 
     /// Makes a further channel in a workspace.
-    pub async fn create_channel(store: &Store, workspace: WorkspaceId, settings: &ChannelSettings, provider_key: &str) -> Channel {
+    pub async fn create_channel(
+        store: &Store,
+        workspace: WorkspaceId,
+        settings: &ChannelSettings,
+        provider_key: &str,
+    ) -> Channel {
         let key = SecretString::from(provider_key);
         let (id, connector) = (ChannelId(Uuid::new_v4()), Uuid::new_v4());
         store.create_channel(workspace, id, connector, settings, &key, &ACT).await.expect("a channel")

@@ -27,27 +27,14 @@ impl Holder {
             Some(told.to_owned())
         });
         let url = told.next().expect("a URL");
-        let sibling = told
-            .next()
-            .expect("a process id")
-            .parse()
-            .expect("a number");
-        Self {
-            program,
-            url,
-            sibling,
-        }
+        let sibling = told.next().expect("a process id").parse().expect("a number");
+        Self { program, url, sibling }
     }
 
     /// Starts it without waiting for anything.
     pub(crate) fn spawn(folder: &Path) -> Child {
         Command::new(env::current_exe().expect("this program"))
-            .args([
-                "--exact",
-                "holder::hold_a_cluster",
-                "--ignored",
-                "--nocapture",
-            ])
+            .args(["--exact", "holder::hold_a_cluster", "--nocapture"])
             .env(FOLDER, folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -57,30 +44,17 @@ impl Holder {
     }
 }
 
+/// Not a test by itself: the program that other tests start and kill.
 #[tokio::test]
-#[ignore = "not a test: the program that other tests start and kill"]
-#[allow(
-    clippy::disallowed_methods,
-    reason = "how one test tells another program what to do"
-)]
+#[allow(clippy::disallowed_methods, reason = "how one test tells another program what to do")]
 async fn hold_a_cluster() {
     let Some(folder) = env::var_os(FOLDER) else {
         return;
     };
     let cluster = Cluster::start(Path::new(&folder)).await.expect("a cluster");
-    let mut sibling = Command::new("sleep")
-        .arg("60")
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("sleep");
+    let mut sibling = Command::new("sleep").arg("60").stdout(Stdio::null()).spawn().expect("sleep");
     let mut output = std::io::stdout();
-    writeln!(
-        output,
-        "\nheld: {}\nheld: {}",
-        cluster.url("postgres"),
-        sibling.id()
-    )
-    .expect("a reader");
+    writeln!(output, "\nheld: {}\nheld: {}", cluster.url("postgres"), sibling.id()).expect("a reader");
     output.flush().expect("a reader");
     // Long enough to be killed, and bounded in case nobody does.
     let waited = tokio::task::spawn_blocking(move || sibling.wait()).await;

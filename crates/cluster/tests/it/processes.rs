@@ -13,26 +13,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Process id of the server on a cluster's folder.
 pub(crate) fn server_pid(folder: &Path) -> u32 {
     let file = fs::read_to_string(folder.join("data/postmaster.pid")).expect("a running server");
-    file.lines()
-        .next()
-        .expect("a first line")
-        .parse()
-        .expect("a number")
+    file.lines().next().expect("a first line").parse().expect("a number")
 }
 
 pub(crate) fn signal(name: &str, pid: u32) -> bool {
     let mut kill = Command::new("kill");
-    kill.args(["-s", name, &pid.to_string()])
-        .stderr(Stdio::null());
+    kill.args(["-s", name, &pid.to_string()]).stderr(Stdio::null());
     kill.status().expect("kill").success()
 }
 
 /// A column that `ps` knows, empty once the process is gone.
 pub(crate) fn ps(column: &str, pid: u32) -> String {
-    let output = Command::new("ps")
-        .args(["-o", &format!("{column}="), "-p", &pid.to_string()])
-        .output()
-        .expect("ps");
+    let output = Command::new("ps").args(["-o", &format!("{column}="), "-p", &pid.to_string()]).output().expect("ps");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
@@ -45,7 +37,7 @@ pub(crate) fn am_root() -> bool {
     output.stdout.trim_ascii() == b"0"
 }
 
-/// Waits for something that other processes do.
+/// Waits for something that other processes do (tidy: sleeps because no signal of theirs reaches us).
 pub(crate) async fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !happened() {
@@ -57,15 +49,9 @@ pub(crate) async fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
 /// First column of the only row, as text.
 pub(crate) async fn ask(cluster: &Cluster, database: &str, question: &str) -> String {
     let (client, connection) =
-        tokio_postgres::connect(&cluster.url(database), tokio_postgres::NoTls)
-            .await
-            .expect("a connection");
+        tokio_postgres::connect(&cluster.url(database), tokio_postgres::NoTls).await.expect("a connection");
     let running = tokio::spawn(connection);
-    let answer = client
-        .query_one(question, &[])
-        .await
-        .expect("an answer")
-        .get(0);
+    let answer = client.query_one(question, &[]).await.expect("an answer").get(0);
     drop(client);
     running.await.expect("no panic").expect("a clean end");
     answer
@@ -74,9 +60,7 @@ pub(crate) async fn ask(cluster: &Cluster, database: &str, question: &str) -> St
 /// Runs statements that answer nothing.
 pub(crate) async fn run(cluster: &Cluster, database: &str, statements: &str) {
     let (client, connection) =
-        tokio_postgres::connect(&cluster.url(database), tokio_postgres::NoTls)
-            .await
-            .expect("a connection");
+        tokio_postgres::connect(&cluster.url(database), tokio_postgres::NoTls).await.expect("a connection");
     let running = tokio::spawn(connection);
     client.batch_execute(statements).await.expect("success");
     drop(client);

@@ -5,9 +5,7 @@ use std::fs;
 use cluster::{Cluster, Error};
 
 use crate::holder::Holder;
-use crate::processes::{
-    am_root, ask, eventually, is_alive, ps, reachable_folder, run, server_pid, signal,
-};
+use crate::processes::{am_root, ask, eventually, is_alive, ps, reachable_folder, run, server_pid, signal};
 
 #[tokio::test]
 async fn a_new_cluster_answers_with_the_promised_settings() {
@@ -17,10 +15,7 @@ async fn a_new_cluster_answers_with_the_promised_settings() {
         current_setting('unix_socket_directories'), current_setting('password_encryption'), datcollate, datctype) \
         FROM pg_database WHERE datname = current_database()";
     let answer = ask(&cluster, "postgres", question).await;
-    assert!(
-        answer.starts_with("tuma UTF8 UTC on 127.0.0.1  scram-sha-256 C C"),
-        "{answer}"
-    );
+    assert!(answer.starts_with("tuma UTF8 UTC on 127.0.0.1  scram-sha-256 C C"), "{answer}");
     cluster.stop().await.expect("a stop");
 }
 
@@ -29,19 +24,11 @@ async fn a_second_start_has_the_same_data_password_and_port() {
     let folder = reachable_folder();
     let first = Cluster::start(folder.path()).await.expect("a cluster");
     let url = first.url("postgres");
-    run(
-        &first,
-        "postgres",
-        "CREATE TABLE kept AS SELECT 'kept'::text AS value",
-    )
-    .await;
+    run(&first, "postgres", "CREATE TABLE kept AS SELECT 'kept'::text AS value").await;
     first.stop().await.expect("a stop");
 
     let second = Cluster::start(folder.path()).await.expect("a second start");
-    assert_eq!(
-        ask(&second, "postgres", "SELECT value FROM kept").await,
-        "kept"
-    );
+    assert_eq!(ask(&second, "postgres", "SELECT value FROM kept").await, "kept");
     assert_eq!(second.url("postgres"), url);
     second.stop().await.expect("a stop");
 }
@@ -104,10 +91,7 @@ async fn a_killed_program_leaves_no_server_when_nobody_starts_again() {
     holder.program.kill().expect("SIGKILL");
     holder.program.wait().expect("an end");
     eventually("the server is gone", || !is_alive(pid)).await;
-    assert!(
-        !folder.path().join("data/postmaster.pid").exists(),
-        "a clean shutdown"
-    );
+    assert!(!folder.path().join("data/postmaster.pid").exists(), "a clean shutdown");
     signal("TERM", holder.sibling);
 }
 
@@ -115,22 +99,14 @@ async fn a_killed_program_leaves_no_server_when_nobody_starts_again() {
 async fn a_killed_server_is_noticed_and_recovers_on_the_next_start() {
     let folder = reachable_folder();
     let mut cluster = Cluster::start(folder.path()).await.expect("a cluster");
-    run(
-        &cluster,
-        "postgres",
-        "CREATE TABLE kept AS SELECT 'kept'::text AS value",
-    )
-    .await;
+    run(&cluster, "postgres", "CREATE TABLE kept AS SELECT 'kept'::text AS value").await;
     assert!(!cluster.has_exited());
     assert!(signal("KILL", server_pid(folder.path())));
     eventually("the end is noticed", || cluster.has_exited()).await;
     drop(cluster);
 
     let next = Cluster::start(folder.path()).await.expect("a next start");
-    assert_eq!(
-        ask(&next, "postgres", "SELECT value FROM kept").await,
-        "kept"
-    );
+    assert_eq!(ask(&next, "postgres", "SELECT value FROM kept").await, "kept");
     next.stop().await.expect("a stop");
 }
 
@@ -144,11 +120,7 @@ async fn a_number_of_a_killed_server_that_went_to_another_process_does_not_matte
     let stale = fs::read_to_string(&file).expect("the file");
     signal("KILL", pid);
     drop(cluster);
-    fs::write(
-        &file,
-        stale.replacen(&pid.to_string(), &reused.to_string(), 1),
-    )
-    .expect("the file");
+    fs::write(&file, stale.replacen(&pid.to_string(), &reused.to_string(), 1)).expect("the file");
 
     let next = Cluster::start(folder.path()).await.expect("a next start");
     next.stop().await.expect("a stop");
@@ -174,10 +146,7 @@ async fn the_server_never_runs_as_root_nor_in_our_process_group() {
     let pid = server_pid(cluster.folder());
     let user = ps("user", pid);
     assert_ne!(user, "root");
-    assert!(
-        !am_root() || ["postgres", "nobody", "_postgres"].contains(&user.as_str()),
-        "{user}"
-    );
+    assert!(!am_root() || ["postgres", "nobody", "_postgres"].contains(&user.as_str()), "{user}");
     assert_ne!(ps("pgid", pid), ps("pgid", std::process::id()));
     cluster.stop().await.expect("a stop");
 }
@@ -188,12 +157,7 @@ async fn a_second_program_on_the_same_folder_is_refused() {
     let cluster = Cluster::start(folder.path()).await.expect("a cluster");
     let refused = Cluster::start(folder.path()).await.expect_err("in use");
     assert!(matches!(refused, Error::InUse { .. }), "{refused}");
-    let name = folder
-        .path()
-        .file_name()
-        .expect("a name")
-        .to_string_lossy()
-        .into_owned();
+    let name = folder.path().file_name().expect("a name").to_string_lossy().into_owned();
     assert!(refused.to_string().contains(&name), "{refused}");
     cluster.stop().await.expect("a stop");
 }

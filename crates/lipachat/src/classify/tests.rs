@@ -49,7 +49,12 @@ fn a_refused_key_is_seen_in_all_its_forms() {
     check(401, FRAMEWORK, "credentials-status", "credentials_refused");
     check(200, &error("Invalid credentials"), "credentials-error", "credentials_refused");
     check(500, WRONG_KEY, "credentials-body", "credentials_refused");
-    check(200, r#"{"data":null,"status":"success","message":"Invalid API key"}"#, "credentials-body", "credentials_refused");
+    check(
+        200,
+        r#"{"data":null,"status":"success","message":"Invalid API key"}"#,
+        "credentials-body",
+        "credentials_refused",
+    );
     check(200, r#"{"status":"success","message":"invalid CREDENTIALS"}"#, "credentials-body", "credentials_refused");
 }
 
@@ -112,7 +117,12 @@ fn a_repeated_id_is_recognised() {
 #[test]
 fn errors_given_as_object_or_list_are_read_too() {
     check(400, r#"{"data":null,"status":"error","message":null,"errors":{"to":"131026"}}"#, "recipient", "refused");
-    check(200, r#"{"data":null,"status":"error","message":"x","errors":["Too many requests"]}"#, "rate-limit-text", "rate_limited");
+    check(
+        200,
+        r#"{"data":null,"status":"error","message":"x","errors":["Too many requests"]}"#,
+        "rate-limit-text",
+        "rate_limited",
+    );
 }
 
 #[test]

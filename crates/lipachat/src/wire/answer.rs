@@ -75,7 +75,9 @@ fn texts(body: &Value) -> String {
         match body.pointer(path) {
             None | Some(Value::Null) => {}
             Some(Value::String(text)) => found.push(text.clone()),
-            Some(other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_))) => found.push(other.to_string()),
+            Some(other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_))) => {
+                found.push(other.to_string())
+            }
         }
     }
     found.join(" ").to_lowercase()

@@ -40,7 +40,8 @@ mod tests {
 
     #[test]
     fn a_text_is_rendered_with_digits_and_the_id_of_its_part() {
-        let part = Part { id: PartId(Uuid::from_u128(1)), content: Content::Text(Text { text: "Hello Asha".to_owned() }) };
+        let part =
+            Part { id: PartId(Uuid::from_u128(1)), content: Content::Text(Text { text: "Hello Asha".to_owned() }) };
         let number = |text| PhoneNumber::parse(text).expect("a number");
         let request = render(&part, &number("+254110090747"), &number("+254712345678"));
         assert_eq!(request.path, "/api/v1/whatsapp/message/text");

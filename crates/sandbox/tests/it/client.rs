@@ -40,36 +40,24 @@ impl Answer {
 
 impl Client {
     pub(crate) async fn start() -> Self {
-        Self::with(Settings {
-            api_key: Some(KEY.to_owned()),
-            numbers: vec![FROM.to_owned()],
-            ..Settings::default()
-        })
-        .await
+        Self::with(Settings { api_key: Some(KEY.to_owned()), numbers: vec![FROM.to_owned()], ..Settings::default() })
+            .await
     }
 
     pub(crate) async fn with(settings: Settings) -> Self {
         let http = http_client();
-        Self {
-            sandbox: Sandbox::start(settings).await.unwrap(),
-            http,
-        }
+        Self { sandbox: Sandbox::start(settings).await.unwrap(), http }
     }
 
     /// A sandbox with this script in force.
     pub(crate) async fn scripted(script: Value) -> Self {
         let client = Self::start().await;
-        client
-            .sandbox
-            .script(Script::parse(script.to_string().as_bytes()).unwrap())
-            .unwrap();
+        client.sandbox.script(Script::parse(script.to_string().as_bytes()).unwrap()).unwrap();
         client
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        read(self.http.get(self.sandbox.url() + path))
-            .await
-            .unwrap()
+        read(self.http.get(self.sandbox.url() + path)).await.unwrap()
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
@@ -82,31 +70,16 @@ impl Client {
 
     /// Sends these bytes as this content type.
     pub(crate) async fn post_bytes(&self, content_type: &str, body: &'static str) -> Answer {
-        let request = self
-            .http
-            .post(self.sandbox.url() + TEXT)
-            .header("apiKey", KEY);
-        read(request.header("Content-Type", content_type).body(body))
-            .await
-            .unwrap()
+        let request = self.http.post(self.sandbox.url() + TEXT).header("apiKey", KEY);
+        read(request.header("Content-Type", content_type).body(body)).await.unwrap()
     }
 
-    pub(crate) async fn try_post(
-        &self,
-        path: &str,
-        key: Option<&str>,
-        body: &Value,
-    ) -> reqwest::Result<Answer> {
+    pub(crate) async fn try_post(&self, path: &str, key: Option<&str>, body: &Value) -> reqwest::Result<Answer> {
         let mut request = self.http.post(self.sandbox.url() + path);
         if let Some(key) = key {
             request = request.header("apiKey", key);
         }
-        read(
-            request
-                .header("Content-Type", "application/json")
-                .body(body.to_string()),
-        )
-        .await
+        read(request.header("Content-Type", "application/json").body(body.to_string())).await
     }
 
     /// Sends a text with this id.
@@ -120,41 +93,24 @@ impl Client {
 
     /// How many of the ledger's entries were accepted.
     pub(crate) fn accepted(&self) -> usize {
-        self.sandbox
-            .ledger()
-            .iter()
-            .filter(|entry| entry.accepted)
-            .count()
+        self.sandbox.ledger().iter().filter(|entry| entry.accepted).count()
     }
 }
 
 async fn read(request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
     let response = request.send().await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Ok(Answer {
-        status,
-        headers,
-        text: response.text().await?,
-    })
+    Ok(Answer { status, headers, text: response.text().await? })
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the one place these tests build a client"
-)]
+#[allow(clippy::disallowed_methods, reason = "the one place these tests build a client")]
 fn http_client() -> reqwest::Client {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .unwrap();
+        rustls::crypto::ring::default_provider().install_default().unwrap();
     });
     let redirect = reqwest::redirect::Policy::none();
-    reqwest::Client::builder()
-        .no_proxy()
-        .redirect(redirect)
-        .build()
-        .unwrap()
+    reqwest::Client::builder().no_proxy().redirect(redirect).build().unwrap()
 }
 
 pub(crate) fn text_body(id: &str) -> Value {
@@ -200,10 +156,7 @@ impl Raw {
             }
         }
         let head = String::from_utf8(bytes).unwrap();
-        let length = head
-            .split("Content-Length: ")
-            .nth(1)
-            .and_then(|rest| rest.lines().next());
+        let length = head.split("Content-Length: ").nth(1).and_then(|rest| rest.lines().next());
         let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
         self.0.read_exact(&mut body).await.unwrap();
         head + &String::from_utf8(body).unwrap()

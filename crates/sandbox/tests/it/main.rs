@@ -3,11 +3,7 @@
 //! Each test starts its own sandbox on a free port. Nothing sleeps: tests wait for answers, for the
 //! end of a connection, or for the ledger.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests fail the test that calls them"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test that calls them")]
 
 mod client;
 mod control;

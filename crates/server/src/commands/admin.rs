@@ -49,10 +49,8 @@ async fn act(args: &AdminArgs) -> Result<Value, String> {
     let mut page = String::new();
     loop {
         let mut answer = send(&client, args, &token, &request, &page).await?;
-        match answer["results"].take() {
-            Value::Array(mut more) => results.append(&mut more),
-            _ => return Ok(answer),
-        }
+        let Some(more) = answer["results"].as_array_mut() else { return Ok(answer) };
+        results.append(more);
         page = answer["nextPageToken"].as_str().unwrap_or_default().to_owned();
         if page.is_empty() {
             return Ok(json!({ "results": results }));
@@ -92,7 +90,9 @@ fn request(subject: &AdminSubject) -> Result<Request, String> {
     let workspaces = "/admin/workspaces";
     Ok(match subject {
         AdminSubject::Workspaces(WorkspaceAct::List) => get(workspaces.to_owned()),
-        AdminSubject::Workspaces(WorkspaceAct::Create { name }) => with_body(Method::POST, workspaces.to_owned(), json!({ "name": name })),
+        AdminSubject::Workspaces(WorkspaceAct::Create { name }) => {
+            with_body(Method::POST, workspaces.to_owned(), json!({ "name": name }))
+        }
         AdminSubject::Workspaces(WorkspaceAct::Update { workspace, name }) => {
             with_body(Method::PATCH, format!("{workspaces}/{workspace}"), json!({ "name": name }))
         }
@@ -185,9 +185,10 @@ fn show(answer: &Value, as_json: bool) {
 }
 
 fn line(item: &Value) -> String {
-    let shown = item.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()).map(|(name, value)| match value {
-        Value::String(text) => format!("{name}={text}"),
-        other => format!("{name}={other}"),
-    });
+    let shown =
+        item.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()).map(|(name, value)| match value.as_str() {
+            Some(text) => format!("{name}={text}"),
+            None => format!("{name}={value}"),
+        });
     shown.collect::<Vec<_>>().join("  ")
 }

@@ -87,10 +87,17 @@ async fn check_database(config: &Config, findings: &mut Findings) {
 async fn check_server(store: &Store) -> Result<String, String> {
     let version = store.server_version().await.map_err(|error| error.to_string())?;
     let major = version / 10_000;
-    if major < 14 { Err(format!("PostgreSQL {major}; 14 or newer is needed")) } else { Ok(format!("PostgreSQL {major}")) }
+    if major < 14 {
+        Err(format!("PostgreSQL {major}; 14 or newer is needed"))
+    } else {
+        Ok(format!("PostgreSQL {major}"))
+    }
 }
 
-#[allow(clippy::disallowed_methods, reason = "compares this machine's clock with the database's; nothing is decided by it")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "compares this machine's clock with the database's; nothing is decided by it"
+)]
 fn check_clock(store: &Store) -> Result<String, String> {
     let database: SystemTime = store.now().into();
     let here = SystemTime::now();

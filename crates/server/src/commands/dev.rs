@@ -92,7 +92,8 @@ impl Dev {
 
 async fn start(args: &DevArgs, folder: &Path) -> Result<Dev, String> {
     let folder = absolute(folder)?;
-    let cluster = if args.ephemeral { Cluster::ephemeral().await } else { Cluster::start(&folder.join("postgres")).await };
+    let cluster =
+        if args.ephemeral { Cluster::ephemeral().await } else { Cluster::start(&folder.join("postgres")).await };
     let cluster = cluster.map_err(|error| error.to_string())?;
     cluster.create_database(DATABASE).await.map_err(|error| error.to_string())?;
     let database_url = cluster.url(DATABASE);

@@ -58,12 +58,20 @@ fn each_problem_names_its_variable() {
 
 #[test]
 fn all_problems_are_said_at_once_and_no_secret_is_repeated() {
-    let found = problems(&[("TUMA_LISTEN", "x"), ("TUMA_SECRET_KEY", "topsecret"), ("TUMA_LISTN", "y"), ("TUMA_ADMIN_TOKEN", "hush")]);
+    let found = problems(&[
+        ("TUMA_LISTEN", "x"),
+        ("TUMA_SECRET_KEY", "topsecret"),
+        ("TUMA_LISTN", "y"),
+        ("TUMA_ADMIN_TOKEN", "hush"),
+    ]);
     assert_eq!(found.len(), 4, "{found:?}");
     let text = found.join("\n");
     assert!(!text.contains("topsecret") && !text.contains("hush") && !text.contains("dbsecret"), "{text}");
     let missing = read(&BTreeMap::new()).expect_err("nothing is set").0;
-    assert_eq!(missing, ["TUMA_DATABASE_URL: is required", "TUMA_ADMIN_TOKEN: is required", "TUMA_SECRET_KEY: is required"]);
+    assert_eq!(
+        missing,
+        ["TUMA_DATABASE_URL: is required", "TUMA_ADMIN_TOKEN: is required", "TUMA_SECRET_KEY: is required"]
+    );
 }
 
 #[test]

@@ -38,7 +38,12 @@ async fn standard_output_is_exactly_one_line_and_nothing_is_left_running_after_a
 #[tokio::test]
 async fn the_database_ends_with_a_killed_parent() {
     let mut dev = Dev::start(&["--ephemeral"]);
-    let address = dev.text("databaseUrl").split('@').nth(1).and_then(|rest| rest.split('/').next().map(str::to_owned)).expect("an address");
+    let address = dev
+        .text("databaseUrl")
+        .split('@')
+        .nth(1)
+        .and_then(|rest| rest.split('/').next().map(str::to_owned))
+        .expect("an address");
     dev.process.signal("KILL");
     dev.process.wait();
     wait_for(|| async { std::net::TcpStream::connect(&address).is_err().then_some(()) }).await;
@@ -52,7 +57,11 @@ async fn metrics_and_health_are_served_on_their_own_listener() {
     let id = json_of(dev.post(&http, &text("Hello")).await).await["id"].as_str().expect("an id").to_owned();
     dev.wait_for_status(&http, &id, "sent").await;
     let metrics = http.get(&metrics_url).send().await.expect("an answer").text().await.expect("a text");
-    for line in ["tuma_messages_accepted_total 1", "tuma_messages_settled_total{code=\"0\",status=\"sent\"} 1", "tuma_channels_owned 1"] {
+    for line in [
+        "tuma_messages_accepted_total 1",
+        "tuma_messages_settled_total{code=\"0\",status=\"sent\"} 1",
+        "tuma_channels_owned 1",
+    ] {
         assert!(metrics.contains(line), "{line} in\n{metrics}");
     }
     for path in ["healthz", "readyz"] {

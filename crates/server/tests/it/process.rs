@@ -15,11 +15,17 @@ const LOOK: Duration = Duration::from_millis(50);
 /// The program with a clean environment.
 pub(crate) fn tuma(args: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tuma"));
-    let inherited: Vec<String> = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("TUMA_")).collect();
+    let inherited: Vec<String> =
+        std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("TUMA_")).collect();
     for name in inherited {
         command.env_remove(name);
     }
-    command.args(args).envs(environment.iter().copied()).stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped());
+    command
+        .args(args)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped());
     command
 }
 
@@ -78,7 +84,8 @@ impl Dev {
         let mut rest = BufReader::new(process.0.stdout.take().expect("piped"));
         let mut line = String::new();
         rest.read_line(&mut line).expect("a line");
-        let ready = serde_json::from_str(&line).unwrap_or_else(|error| std::panic::panic_any(format!("{error}: {line:?}")));
+        let ready =
+            serde_json::from_str(&line).unwrap_or_else(|error| std::panic::panic_any(format!("{error}: {line:?}")));
         Self { process, ready, rest }
     }
 
@@ -88,7 +95,12 @@ impl Dev {
 
     /// Where messages of its channel go.
     pub(crate) fn messages_url(&self) -> String {
-        format!("{}/workspaces/{}/channels/{}/messages", self.text("baseUrl"), self.text("workspaceId"), self.text("channelId"))
+        format!(
+            "{}/workspaces/{}/channels/{}/messages",
+            self.text("baseUrl"),
+            self.text("workspaceId"),
+            self.text("channelId")
+        )
     }
 
     /// What it printed after the first line, once it has ended.
@@ -119,7 +131,8 @@ impl Dev {
 }
 
 pub(crate) async fn post(http: &Client, url: &str, key: &str, body: &Value) -> Response {
-    let sending = http.post(url).header("authorization", format!("AccessKey {key}")).header("content-type", "application/json");
+    let sending =
+        http.post(url).header("authorization", format!("AccessKey {key}")).header("content-type", "application/json");
     sending.body(body.to_string()).send().await.expect("an answer")
 }
 

@@ -68,7 +68,8 @@ async fn an_upstream_that_is_down_for_a_while_gets_everything_afterwards() {
         ids.push(accepted["id"].as_str().expect("an id").to_owned());
     }
     let held = wait_for(|| async {
-        let message = crate::process::get(&http, &format!("{}/{}", dev.messages_url(), ids[0]), &dev.text("accessKey")).await;
+        let message =
+            crate::process::get(&http, &format!("{}/{}", dev.messages_url(), ids[0]), &dev.text("accessKey")).await;
         message["details"].as_str().is_some_and(|details| details.contains("cannot be reached")).then_some(message)
     })
     .await;

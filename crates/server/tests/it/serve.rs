@@ -58,7 +58,10 @@ impl Served {
 
 #[test]
 fn a_wrong_configuration_is_refused_with_all_its_problems_and_exit_code_78() {
-    let refused = run(&["serve"], &[("TUMA_LISTN", "x"), ("TUMA_METRICS_LISTEN", "nowhere"), ("TUMA_SECRET_KEY", "dG9wc2VjcmV0")]);
+    let refused = run(
+        &["serve"],
+        &[("TUMA_LISTN", "x"), ("TUMA_METRICS_LISTEN", "nowhere"), ("TUMA_SECRET_KEY", "dG9wc2VjcmV0")],
+    );
     assert_eq!(refused.status.code(), Some(78));
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     for line in [
@@ -86,7 +89,16 @@ async fn an_empty_database_is_migrated_and_administered_and_the_process_stops_wh
     std::fs::write(&key_file, "lipachat-key\n").expect("a file");
     let key_file = key_file.to_str().expect("a path");
     let (done, channel, said) = served.admin(&[
-        "channels", "create", "--workspace", &workspace, "--name", "Main", "--number", "+254110090747", "--provider-key-file", key_file,
+        "channels",
+        "create",
+        "--workspace",
+        &workspace,
+        "--name",
+        "Main",
+        "--number",
+        "+254110090747",
+        "--provider-key-file",
+        key_file,
     ]);
     assert!(done, "{said}");
     assert_eq!(channel["messagesPerSecond"], 80);
@@ -96,7 +108,8 @@ async fn an_empty_database_is_migrated_and_administered_and_the_process_stops_wh
         served.admin(&["channels", "update", &channel, "--workspace", &workspace, "--messages-per-second", "20"]);
     assert!(done, "{said}");
     assert_eq!((&changed["messagesPerSecond"], &changed["name"]), (&20.into(), &"Main".into()));
-    let (done, key, said) = served.admin(&["keys", "create", "--workspace", &workspace, "--name", "app", "--scopes", "messages:write"]);
+    let (done, key, said) =
+        served.admin(&["keys", "create", "--workspace", &workspace, "--name", "app", "--scopes", "messages:write"]);
     assert!(done, "{said}");
     let secret = key["accessKey"].as_str().expect("a secret").to_owned();
     let (_, listed, _) = served.admin(&["keys", "list", "--workspace", &workspace]);

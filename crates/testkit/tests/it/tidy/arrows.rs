@@ -15,48 +15,27 @@ struct Arrow {
     tests_to: &'static [&'static str],
 }
 
-const fn arrow(
-    from: &'static str,
-    to: &'static [&'static str],
-    tests_to: &'static [&'static str],
-) -> Arrow {
+const fn arrow(from: &'static str, to: &'static [&'static str], tests_to: &'static [&'static str]) -> Arrow {
     Arrow { from, to, tests_to }
 }
 
 const ARROWS: &[Arrow] = &[
     arrow("domain", &[], &[]),
     arrow("store", &["domain"], &["testkit"]),
-    arrow("lipachat", &["domain"], &["testkit"]),
-    arrow(
-        "engine",
-        &["domain", "store"],
-        &["sandbox", "lipachat", "testkit"],
-    ),
+    arrow("lipachat", &["domain"], &["sandbox", "testkit"]),
+    arrow("engine", &["domain", "store"], &["sandbox", "lipachat", "testkit"]),
     arrow("api", &["domain", "store"], &["testkit"]),
     arrow("sandbox", &[], &["testkit"]),
     arrow("cluster", &[], &["testkit"]),
-    arrow(
-        "server",
-        &[
-            "domain", "store", "lipachat", "engine", "api", "sandbox", "cluster",
-        ],
-        &["testkit", "bench"],
-    ),
+    arrow("server", &["domain", "store", "lipachat", "engine", "api", "sandbox", "cluster"], &["testkit", "bench"]),
     arrow("testkit", &["domain", "store", "sandbox", "cluster"], &[]),
-    arrow(
-        "bench",
-        &["server", "sandbox", "testkit", "cluster", "domain", "store"],
-        &["testkit"],
-    ),
+    arrow("bench", &["server", "sandbox", "testkit", "cluster", "domain", "store", "engine"], &["testkit"]),
 ];
 
 /// What `domain` may use: nothing that does I/O, keeps time, rolls dice or knows a protocol.
 const DOMAIN_LIBRARIES: &[(&str, &str)] = &[
     ("jiff", "instants, zones and civil time as values"),
-    (
-        "phonenumber",
-        "validity, country and zone of a telephone number, from tables",
-    ),
+    ("phonenumber", "validity, country and zone of a telephone number, from tables"),
     ("secrecy", "a key as a value that does not print itself"),
     ("serde", "frozen parts and settings are stored as they are"),
     ("sha2", "fingerprint of a canonical request"),
@@ -73,20 +52,11 @@ struct Fence {
 
 const FENCES: &[Fence] = &[
     Fence {
-        libraries: &[
-            "tokio-postgres",
-            "tokio-postgres-rustls",
-            "deadpool-postgres",
-            "refinery",
-        ],
+        libraries: &["tokio-postgres", "tokio-postgres-rustls", "deadpool-postgres", "refinery"],
         crates: &["store", "testkit", "cluster", "bench"],
         tests: &["server"],
     },
-    Fence {
-        libraries: &["reqwest"],
-        crates: &["lipachat", "server", "testkit", "bench"],
-        tests: &["sandbox"],
-    },
+    Fence { libraries: &["reqwest"], crates: &["lipachat", "server", "testkit", "bench"], tests: &["sandbox", "api"] },
     Fence {
         libraries: &["actix-web", "actix-http", "actix-rt"],
         crates: &["api", "server", "sandbox", "bench"],
@@ -97,9 +67,7 @@ const FENCES: &[Fence] = &[
 pub(super) fn own_crates(sources: &[Source]) -> Vec<String> {
     let mut breaches = Vec::new();
     for (source, folder, manifest) in manifests(sources) {
-        let name = manifest
-            .get("package")
-            .and_then(|package| package.get("name")?.as_str());
+        let name = manifest.get("package").and_then(|package| package.get("name")?.as_str());
         let Some(arrow) = ARROWS.iter().find(|arrow| arrow.from == folder) else {
             breaches.push(source.breach(1, "an unknown crate: draw its arrows in this test"));
             continue;
@@ -123,14 +91,8 @@ pub(super) fn own_crates(sources: &[Source]) -> Vec<String> {
 pub(super) fn domain_libraries(sources: &[Source]) -> Vec<String> {
     let mut breaches = Vec::new();
     for (source, _, manifest) in manifests(sources).filter(|(_, folder, _)| *folder == "domain") {
-        for dependency in dependencies(&manifest)
-            .into_iter()
-            .filter(|d| !d.tests_only)
-        {
-            if !DOMAIN_LIBRARIES
-                .iter()
-                .any(|(name, _)| *name == dependency.library)
-            {
+        for dependency in dependencies(&manifest).into_iter().filter(|d| !d.tests_only) {
+            if !DOMAIN_LIBRARIES.iter().any(|(name, _)| *name == dependency.library) {
                 let what = format!("`domain` may not use `{}`", dependency.library);
                 breaches.push(source.breach(1, &what));
             }
@@ -162,23 +124,15 @@ pub(super) fn members(sources: &[Source]) -> Vec<String> {
         return vec!["Cargo.toml: missing".to_owned()];
     };
     let table = parse(root);
-    let listed = table
-        .get("workspace")
-        .and_then(|workspace| workspace.get("members")?.as_array());
-    let listed = listed
-        .into_iter()
-        .flatten()
-        .filter_map(|member| member.as_str());
-    let listed: BTreeSet<&str> = listed
-        .map(|member| member.trim_start_matches("crates/"))
-        .collect();
+    let listed = table.get("workspace").and_then(|workspace| workspace.get("members")?.as_array());
+    let listed = listed.into_iter().flatten().filter_map(|member| member.as_str());
+    let listed: BTreeSet<&str> = listed.map(|member| member.trim_start_matches("crates/")).collect();
     let folders: BTreeSet<&str> = sources.iter().filter_map(Source::crate_name).collect();
     let with_manifest: BTreeSet<&str> = manifests(sources).map(|(_, folder, _)| folder).collect();
 
     let bare = folders.difference(&with_manifest);
-    let mut breaches: Vec<String> = bare
-        .map(|folder| format!("crates/{folder}: a folder without Cargo.toml is no crate"))
-        .collect();
+    let mut breaches: Vec<String> =
+        bare.map(|folder| format!("crates/{folder}: a folder without Cargo.toml is no crate")).collect();
     if listed != BTreeSet::from(["*"]) && listed != with_manifest {
         let what = format!("members {listed:?} are not the folders {with_manifest:?}");
         breaches.push(root.breach(1, &what));
@@ -194,10 +148,7 @@ struct Dependency {
 
 fn dependencies(manifest: &Table) -> Vec<Dependency> {
     let platforms = manifest.get("target").and_then(|target| target.as_table());
-    let platforms = platforms
-        .into_iter()
-        .flat_map(Table::values)
-        .filter_map(|p| p.as_table());
+    let platforms = platforms.into_iter().flat_map(Table::values).filter_map(|p| p.as_table());
     let mut found = Vec::new();
     for table in platforms.chain([manifest]) {
         for section in ["dependencies", "build-dependencies", "dev-dependencies"] {
@@ -205,10 +156,7 @@ fn dependencies(manifest: &Table) -> Vec<Dependency> {
             for (name, value) in entries.into_iter().flatten() {
                 let renamed = value.get("package").and_then(|package| package.as_str());
                 let library = renamed.unwrap_or(name).to_owned();
-                found.push(Dependency {
-                    library,
-                    tests_only: section == "dev-dependencies",
-                });
+                found.push(Dependency { library, tests_only: section == "dev-dependencies" });
             }
         }
     }
@@ -218,10 +166,7 @@ fn dependencies(manifest: &Table) -> Vec<Dependency> {
 /// The manifests of our crates, with their folder.
 fn manifests(sources: &[Source]) -> impl Iterator<Item = (&Source, &str, Table)> {
     sources.iter().filter_map(|source| {
-        let folder = source
-            .path
-            .strip_prefix("crates/")?
-            .strip_suffix("/Cargo.toml")?;
+        let folder = source.path.strip_prefix("crates/")?.strip_suffix("/Cargo.toml")?;
         Some((source, folder, parse(source)))
     })
 }
@@ -243,35 +188,14 @@ mod tests {
     #[test]
     fn an_arrow_that_is_not_drawn_is_reported() {
         let of = |name: &str, text: &str| own_crates(&manifest(name, text)).len();
-        assert_eq!(
-            of(
-                "store",
-                "[dependencies]\ndomain.workspace = true\nserde = \"1\""
-            ),
-            0
-        );
+        assert_eq!(of("store", "[dependencies]\ndomain.workspace = true\nserde = \"1\""), 0);
         assert_eq!(of("store", "[dependencies]\nengine.workspace = true"), 1);
         assert_eq!(of("api", "[dependencies.engine]\nworkspace = true"), 1);
-        assert_eq!(
-            of("engine", "[dev-dependencies]\nlipachat.workspace = true"),
-            0
-        );
+        assert_eq!(of("engine", "[dev-dependencies]\nlipachat.workspace = true"), 0);
         assert_eq!(of("engine", "[dependencies]\nlipachat.workspace = true"), 1);
-        assert_eq!(
-            of("domain", "[dev-dependencies]\ntestkit.workspace = true"),
-            1
-        );
-        assert_eq!(
-            of("api", "[build-dependencies]\ntestkit.workspace = true"),
-            1
-        );
-        assert_eq!(
-            of(
-                "api",
-                "[target.'cfg(unix)'.dependencies]\nengine.workspace = true"
-            ),
-            1
-        );
+        assert_eq!(of("domain", "[dev-dependencies]\ntestkit.workspace = true"), 1);
+        assert_eq!(of("api", "[build-dependencies]\ntestkit.workspace = true"), 1);
+        assert_eq!(of("api", "[target.'cfg(unix)'.dependencies]\nengine.workspace = true"), 1);
         let renamed = "[dependencies]\ne = { package = \"engine\", path = \"../engine\" }";
         assert_eq!(of("api", renamed), 1);
     }
@@ -279,20 +203,14 @@ mod tests {
     #[test]
     fn an_unknown_or_misnamed_crate_is_reported() {
         assert_eq!(own_crates(&manifest("helpers", "")).len(), 1);
-        let misnamed = [Source::new(
-            "crates/api/Cargo.toml",
-            "[package]\nname = \"http\"\n",
-        )];
+        let misnamed = [Source::new("crates/api/Cargo.toml", "[package]\nname = \"http\"\n")];
         assert_eq!(own_crates(&misnamed).len(), 1);
     }
 
     #[test]
     fn a_library_that_domain_must_not_know_is_reported() {
         let of = |text: &str| domain_libraries(&manifest("domain", text)).len();
-        assert_eq!(
-            of("[dependencies]\njiff.workspace = true\n[dev-dependencies]\nx = \"1\""),
-            0
-        );
+        assert_eq!(of("[dependencies]\njiff.workspace = true\n[dev-dependencies]\nx = \"1\""), 0);
         assert_eq!(of("[dependencies]\ntokio.workspace = true"), 1);
         assert_eq!(of("[dependencies]\nrand = \"0.10\""), 1);
     }
@@ -301,15 +219,9 @@ mod tests {
     fn a_fenced_library_in_another_crate_is_reported() {
         let of = |name: &str, text: &str| fenced_libraries(&manifest(name, text)).len();
         let sql = "[dependencies]\ntokio-postgres.workspace = true";
-        assert_eq!(
-            (of("store", sql), of("server", sql), of("api", sql)),
-            (0, 1, 1)
-        );
+        assert_eq!((of("store", sql), of("server", sql), of("api", sql)), (0, 1, 1));
         let sql_in_tests = "[dev-dependencies]\ntokio-postgres.workspace = true";
-        assert_eq!(
-            (of("server", sql_in_tests), of("api", sql_in_tests)),
-            (0, 1)
-        );
+        assert_eq!((of("server", sql_in_tests), of("api", sql_in_tests)), (0, 1));
         let http = "[dependencies]\nreqwest.workspace = true";
         assert_eq!((of("lipachat", http), of("engine", http)), (0, 1));
         let web = "[dependencies]\nactix-web.workspace = true";

@@ -18,12 +18,7 @@ static TREE: LazyLock<Vec<Source>> = LazyLock::new(source::read_tree);
 
 #[track_caller]
 fn assert_clean(breaches: &[String]) {
-    assert!(
-        breaches.is_empty(),
-        "{} breaches:\n{}",
-        breaches.len(),
-        breaches.join("\n")
-    );
+    assert!(breaches.is_empty(), "{} breaches:\n{}", breaches.len(), breaches.join("\n"));
 }
 
 #[test]

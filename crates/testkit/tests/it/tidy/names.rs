@@ -44,9 +44,7 @@ pub(super) fn migrations(sources: &[Source]) -> Vec<String> {
 pub(super) fn environment(sources: &[Source]) -> Vec<String> {
     let mut breaches = Vec::new();
     let may = |source: &&Source| {
-        source
-            .crate_name()
-            .is_some_and(|name| ENVIRONMENT_CRATES.contains(&name))
+        source.crate_name().is_some_and(|name| ENVIRONMENT_CRATES.contains(&name))
             || source.is_test()
             || source.path.ends_with("/build.rs")
     };
@@ -75,22 +73,10 @@ pub(super) fn machine_paths(sources: &[Source]) -> Vec<String> {
 
 /// `V0007__add_message_tags.sql` is 7.
 fn migration_number(file: &str) -> Option<u32> {
-    let (number, words) = file
-        .strip_prefix('V')?
-        .strip_suffix(".sql")?
-        .split_once("__")?;
-    let is_word = |word: &str| {
-        !word.is_empty()
-            && word
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-    };
+    let (number, words) = file.strip_prefix('V')?.strip_suffix(".sql")?.split_once("__")?;
+    let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     let digits = number.len() == 4 && number.chars().all(|c| c.is_ascii_digit());
-    if digits && words.split('_').all(is_word) {
-        number.parse().ok()
-    } else {
-        None
-    }
+    if digits && words.split('_').all(is_word) { number.parse().ok() } else { None }
 }
 
 /// Whether `env` at `index` goes on as `env::var` or `env::{…, var}`.
@@ -101,9 +87,7 @@ fn uses_variables(source: &Source, index: usize) -> bool {
     let start = index + 3;
     let end = source.close_of(start).unwrap_or(start);
     let named = source.tokens.get(start..=end).unwrap_or_default();
-    named
-        .iter()
-        .any(|token| ENVIRONMENT_CALLS.contains(&token.text.as_str()))
+    named.iter().any(|token| ENVIRONMENT_CALLS.contains(&token.text.as_str()))
 }
 
 #[cfg(test)]
@@ -116,20 +100,11 @@ mod tests {
             let source = |file: &&str| Source::new(format!("migrations/{file}"), "");
             migrations(&files.iter().map(source).collect::<Vec<_>>()).len()
         };
-        assert_eq!(
-            of(&["V0001__messages.sql", "V0002__add_tags_2.sql", "README.md"]),
-            0
-        );
+        assert_eq!(of(&["V0001__messages.sql", "V0002__add_tags_2.sql", "README.md"]), 0);
         assert_eq!(of(&["V0001__messages.sql", "V0003__tags.sql"]), 1);
         assert_eq!(of(&["V0002__messages.sql"]), 1);
         assert_eq!(of(&["V0001__messages.sql", "V0001__tags.sql"]), 1);
-        for name in [
-            "V1__a.sql",
-            "V0001_a.sql",
-            "V0001__A.sql",
-            "V0001__a__b.sql",
-            "a.sql",
-        ] {
+        for name in ["V1__a.sql", "V0001_a.sql", "V0001__A.sql", "V0001__a__b.sql", "a.sql"] {
             assert_eq!(of(&[name]), 1, "{name}");
         }
     }
@@ -139,22 +114,9 @@ mod tests {
         let of = |path: &str, text: &str| environment(&[Source::new(path, text)]).len();
         let call = "fn a() { f!(std::env::var(\"A\")); }";
         assert_eq!(of("crates/api/src/a.rs", call), 1);
-        assert_eq!(
-            of("crates/api/src/a.rs", "use std::{env::{self, vars}, fs};"),
-            1
-        );
-        assert_eq!(
-            of(
-                "crates/api/src/a.rs",
-                "const A: &str = env!(\"A\"); use std::env::args;"
-            ),
-            0
-        );
-        let allowed = [
-            "crates/server/src/a.rs",
-            "crates/api/tests/it/a.rs",
-            "crates/api/build.rs",
-        ];
+        assert_eq!(of("crates/api/src/a.rs", "use std::{env::{self, vars}, fs};"), 1);
+        assert_eq!(of("crates/api/src/a.rs", "const A: &str = env!(\"A\"); use std::env::args;"), 0);
+        let allowed = ["crates/server/src/a.rs", "crates/api/tests/it/a.rs", "crates/api/build.rs"];
         for path in allowed {
             assert_eq!(of(path, call), 0, "{path}");
         }

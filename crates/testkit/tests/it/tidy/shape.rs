@@ -14,21 +14,13 @@ const SLEEP_REASON: &str = "tidy: sleeps because ";
 pub(super) fn file_lengths(sources: &[Source]) -> Vec<String> {
     let long = |source: &&Source| source.is_rust() && source.text.lines().count() > FILE_LINES_MAX;
     let what = format!("longer than {FILE_LINES_MAX} lines: give each noun its own file");
-    sources
-        .iter()
-        .filter(long)
-        .map(|source| source.breach(FILE_LINES_MAX + 1, &what))
-        .collect()
+    sources.iter().filter(long).map(|source| source.breach(FILE_LINES_MAX + 1, &what)).collect()
 }
 
 pub(super) fn file_docs(sources: &[Source]) -> Vec<String> {
     let bare = |source: &&Source| source.is_rust() && !source.text.starts_with("//!");
     let what = "the file does not begin with `//!`: say what it is for";
-    sources
-        .iter()
-        .filter(bare)
-        .map(|source| source.breach(1, what))
-        .collect()
+    sources.iter().filter(bare).map(|source| source.breach(1, what)).collect()
 }
 
 pub(super) fn function_lengths(sources: &[Source]) -> Vec<String> {
@@ -37,10 +29,7 @@ pub(super) fn function_lengths(sources: &[Source]) -> Vec<String> {
         for (index, name) in functions(source) {
             let lines = function_end(source, index).map_or(1, |end| end - name.line + 1);
             if lines > FUNCTION_LINES_MAX {
-                let what = format!(
-                    "`{}` has {lines} lines, over {FUNCTION_LINES_MAX}",
-                    name.text
-                );
+                let what = format!("`{}` has {lines} lines, over {FUNCTION_LINES_MAX}", name.text);
                 breaches.push(source.breach(name.line, &what));
             }
         }
@@ -76,12 +65,9 @@ pub(super) fn sleeping_tests(sources: &[Source]) -> Vec<String> {
     let mut breaches = Vec::new();
     for source in sources.iter().filter(|source| !has_sleep_reason(source)) {
         let is_kit = source.path.starts_with("crates/testkit/src/");
-        for (index, word) in source
-            .words()
-            .filter(|(_, word)| word.text.starts_with("sleep"))
-        {
-            let called = matches!(word.text.as_str(), "sleep" | "sleep_ms" | "sleep_until")
-                && source.reads(index + 1, &["("]);
+        for (index, word) in source.words().filter(|(_, word)| word.text.starts_with("sleep")) {
+            let called =
+                matches!(word.text.as_str(), "sleep" | "sleep_ms" | "sleep_until") && source.reads(index + 1, &["("]);
             let tests = source.is_test() || word.in_test;
             let named = is_kit && takes_constant(source, index + 1);
             if called && (tests || is_kit) && !named {
@@ -120,10 +106,7 @@ fn inside_cfg_attr(source: &Source, index: usize) -> bool {
 
 fn has_sleep_reason(source: &Source) -> bool {
     let (_, reason) = source.text.split_once(SLEEP_REASON).unwrap_or_default();
-    reason
-        .lines()
-        .next()
-        .is_some_and(|line| line.contains(char::is_alphabetic))
+    reason.lines().next().is_some_and(|line| line.contains(char::is_alphabetic))
 }
 
 /// Whether the group opened at `open` holds one constant: a wait with a name and, there, a reason.
@@ -132,9 +115,7 @@ fn takes_constant(source: &Source, open: usize) -> bool {
         return false;
     };
     let arguments = source.tokens.get(open + 1..close).unwrap_or_default();
-    let path = arguments
-        .iter()
-        .all(|token| token.kind == Kind::Word || token.text == ":");
+    let path = arguments.iter().all(|token| token.kind == Kind::Word || token.text == ":");
     let loud = |token: &Token| !token.text.contains(char::is_lowercase);
     path && arguments.last().is_some_and(loud)
 }
@@ -198,27 +179,12 @@ mod tests {
         let sleep = "//! A.\nasync fn a() { join!(tokio::time::sleep(second())); }";
         assert_eq!(of("crates/api/tests/it/a.rs", sleep), 1);
         assert_eq!(of("crates/api/src/a.rs", sleep), 0);
-        assert_eq!(
-            of("crates/api/src/a.rs", &sleep.replace("async", "#[test]")),
-            1
-        );
+        assert_eq!(of("crates/api/src/a.rs", &sleep.replace("async", "#[test]")), 1);
         assert_eq!(of("crates/testkit/src/a.rs", sleep), 1);
-        assert_eq!(
-            of(
-                "crates/testkit/src/a.rs",
-                &sleep.replace("second()", "wait::TICK")
-            ),
-            0
-        );
+        assert_eq!(of("crates/testkit/src/a.rs", &sleep.replace("second()", "wait::TICK")), 0);
         let reason = "//! tidy: sleeps because a lease lapses by the server's clock\n";
-        assert_eq!(
-            of("crates/api/tests/it/a.rs", &format!("{reason}{sleep}")),
-            0
-        );
+        assert_eq!(of("crates/api/tests/it/a.rs", &format!("{reason}{sleep}")), 0);
         let empty = "//! tidy: sleeps because \n";
-        assert_eq!(
-            of("crates/api/tests/it/a.rs", &format!("{empty}{sleep}")),
-            1
-        );
+        assert_eq!(of("crates/api/tests/it/a.rs", &format!("{empty}{sleep}")), 1);
     }
 }

@@ -52,14 +52,8 @@ impl Source {
         let (path, text) = (path.into(), text.into());
         let mut tokens = Vec::new();
         if path.ends_with(".rs") {
-            let stream = text
-                .parse::<TokenStream>()
-                .map_err(|error| format!("{path}: {error}"));
-            flatten(
-                stream.expect("every Rust file of the repository is Rust"),
-                false,
-                &mut tokens,
-            );
+            let stream = text.parse::<TokenStream>().map_err(|error| format!("{path}: {error}"));
+            flatten(stream.expect("every Rust file of the repository is Rust"), false, &mut tokens);
         }
         Self { path, text, tokens }
     }
@@ -83,20 +77,13 @@ impl Source {
 
     /// Index and token, of those that are words.
     pub(super) fn words(&self) -> impl Iterator<Item = (usize, &Token)> {
-        self.tokens
-            .iter()
-            .enumerate()
-            .filter(|(_, token)| token.kind == Kind::Word)
+        self.tokens.iter().enumerate().filter(|(_, token)| token.kind == Kind::Word)
     }
 
     /// Whether the tokens from `index` on read as `texts`.
     pub(super) fn reads(&self, index: usize, texts: &[&str]) -> bool {
         let rest = self.tokens.get(index..).unwrap_or_default();
-        rest.len() >= texts.len()
-            && texts
-                .iter()
-                .zip(rest)
-                .all(|(text, token)| token.text == *text)
+        rest.len() >= texts.len() && texts.iter().zip(rest).all(|(text, token)| token.text == *text)
     }
 
     /// Index of the token that closes the group opened at `index`.
@@ -125,9 +112,7 @@ pub(super) fn read_tree() -> Vec<Source> {
 fn read_folder(folder: &Path, prefix: &str, sources: &mut Vec<Source>) {
     for entry in fs::read_dir(folder).expect("a folder of the repository can be listed") {
         let entry = entry.expect("an entry of the repository can be listed");
-        let kind = entry
-            .file_type()
-            .expect("an entry of the repository has a type");
+        let kind = entry.file_type().expect("an entry of the repository has a type");
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
         if kind.is_dir() {
@@ -136,9 +121,7 @@ fn read_folder(folder: &Path, prefix: &str, sources: &mut Vec<Source>) {
                 read_folder(&entry.path(), &format!("{path}/"), sources);
             }
         } else if kind.is_file()
-            && entry
-                .metadata()
-                .is_ok_and(|data| data.len() <= FILE_BYTES_MAX)
+            && entry.metadata().is_ok_and(|data| data.len() <= FILE_BYTES_MAX)
             && let Ok(text) = fs::read_to_string(entry.path())
         {
             sources.push(Source::new(path, text));
@@ -192,12 +175,7 @@ fn flatten(stream: TokenStream, mut whole_is_test: bool, out: &mut Vec<Token>) {
 }
 
 fn push(out: &mut Vec<Token>, kind: Kind, text: &str, line: usize, in_test: bool) {
-    out.push(Token {
-        kind,
-        text: text.to_owned(),
-        line,
-        in_test,
-    });
+    out.push(Token { kind, text: text.to_owned(), line, in_test });
 }
 
 fn push_group(group: &Group, in_test: bool, out: &mut Vec<Token>) {
@@ -208,22 +186,10 @@ fn push_group(group: &Group, in_test: bool, out: &mut Vec<Token>) {
         Delimiter::None => ("", ""),
     };
     let index = out.len();
-    push(
-        out,
-        Kind::Close,
-        open,
-        group.span_open().start().line,
-        in_test,
-    );
+    push(out, Kind::Close, open, group.span_open().start().line, in_test);
     flatten(group.stream(), in_test, out);
     let closing = out.len();
-    push(
-        out,
-        Kind::Close,
-        close,
-        group.span_close().end().line,
-        in_test,
-    );
+    push(out, Kind::Close, close, group.span_close().end().line, in_test);
     if let Some(opening) = out.get_mut(index) {
         opening.kind = Kind::Open { close: closing };
     }
@@ -245,34 +211,23 @@ fn is_doc(attribute: &Group) -> bool {
 fn marks_test(attribute: &Group) -> bool {
     let mut tokens = Vec::new();
     flatten(attribute.stream(), false, &mut tokens);
-    let has = |word: &str| {
-        tokens
-            .iter()
-            .any(|t| t.kind == Kind::Word && t.text == word)
-    };
+    let has = |word: &str| tokens.iter().any(|t| t.kind == Kind::Word && t.text == word);
     has("test") && !has("not") && !has("cfg_attr")
 }
 
 #[test]
 fn tokens_know_their_line_group_and_whether_they_are_test_code() {
-    let text =
-        "//! Doc.\nfn a() {}\n#[cfg(test)]\nmod tests { x!(\"\\u{61}\\\n  b\"); }\nfn c() {}\n";
+    let text = "//! Doc.\nfn a() {}\n#[cfg(test)]\nmod tests { x!(\"\\u{61}\\\n  b\"); }\nfn c() {}\n";
     let source = Source::new("crates/store/src/a.rs", text);
     let of = |text: &str| source.tokens.iter().find(|token| token.text == text);
     assert!(source.tokens.iter().all(|token| token.text != "doc"));
     assert!(of("ab").is_some_and(|t| t.kind == Kind::String && t.in_test && t.line == 4));
     assert!(of("c").is_some_and(|t| t.kind == Kind::Word && !t.in_test && t.line == 6));
     assert_eq!(source.crate_name(), Some("store"));
-    let whole = Source::new(
-        "a.rs",
-        "#![cfg(test)]\nfn a() {}\n#[cfg(not(test))] fn b() {}",
-    );
+    let whole = Source::new("a.rs", "#![cfg(test)]\nfn a() {}\n#[cfg(not(test))] fn b() {}");
     assert!(whole.tokens.iter().all(|token| token.in_test));
     let open = source.tokens.iter().position(|token| token.text == "(");
-    assert_eq!(
-        open.and_then(|index| source.close_of(index)),
-        open.map(|index| index + 1)
-    );
+    assert_eq!(open.and_then(|index| source.close_of(index)), open.map(|index| index + 1));
 }
 
 #[test]
