@@ -37,8 +37,14 @@ pub(crate) enum Scope {
 
 impl Scope {
     /// All, in the order they are documented.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::MessagesWrite, Self::MessagesRead, Self::ChannelsRead, Self::TemplatesWrite, Self::WebhooksWrite, Self::SettingsWrite];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::MessagesWrite,
+        Self::MessagesRead,
+        Self::ChannelsRead,
+        Self::TemplatesWrite,
+        Self::WebhooksWrite,
+        Self::SettingsWrite,
+    ];
 
     /// The word of the API.
     pub(crate) fn as_str(self) -> &'static str {
@@ -71,7 +77,12 @@ impl Access {
     ///
     /// # Errors
     /// 401 without a valid key, 404 for a workspace that is not the key's, 403 when the key lacks the scope.
-    pub(crate) async fn workspace(&self, store: &Store, request: &HttpRequest, scope: Scope) -> Result<WorkspaceId, ApiError> {
+    pub(crate) async fn workspace(
+        &self,
+        store: &Store,
+        request: &HttpRequest,
+        scope: Scope,
+    ) -> Result<WorkspaceId, ApiError> {
         let secret = credential(request, &["accesskey", "bearer"]).ok_or(ApiError::Unauthorized)?;
         let hash = hash_of(secret).ok_or(ApiError::Unauthorized)?;
         let known = match self.keys.get(&hash) {
@@ -93,7 +104,12 @@ impl Access {
     ///
     /// # Errors
     /// 404 when the workspace has no such channel.
-    pub(crate) async fn channel(&self, store: &Store, request: &HttpRequest, workspace: WorkspaceId) -> Result<Channel, ApiError> {
+    pub(crate) async fn channel(
+        &self,
+        store: &Store,
+        request: &HttpRequest,
+        workspace: WorkspaceId,
+    ) -> Result<Channel, ApiError> {
         let asked: Option<ChannelId> = request.match_info().get("channel").and_then(|text| text.parse().ok());
         let id = asked.ok_or(ApiError::NotFound("channel"))?;
         let known = match self.channels.get(&(workspace, id)) {

@@ -106,7 +106,8 @@ pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
 }
 
 fn resource(path: &str, allowed: &'static str) -> actix_web::Resource {
-    web::resource(path).default_service(web::to(move || async move { Err::<HttpResponse, _>(ApiError::MethodNotAllowed(allowed)) }))
+    web::resource(path)
+        .default_service(web::to(move || async move { Err::<HttpResponse, _>(ApiError::MethodNotAllowed(allowed)) }))
 }
 
 /// Around every request: an id for it, a span for its log lines, its metrics, and an answer even when a handler panics.
@@ -151,5 +152,8 @@ fn mark(response: &mut HttpResponse, id: &str) -> StatusCode {
 
 /// A closed set of labels: a method is whatever a client writes.
 fn known_method(method: &str) -> &'static str {
-    ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"].into_iter().find(|known| *known == method).unwrap_or("other")
+    ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+        .into_iter()
+        .find(|known| *known == method)
+        .unwrap_or("other")
 }

@@ -24,7 +24,8 @@ const ARRIVAL: Duration = Duration::from_secs(10);
 /// 415, 413, 408 or 400.
 pub(crate) async fn read_json(request: &HttpRequest, payload: Payload, bytes_max: usize) -> Result<Value, ApiError> {
     check_head(request, bytes_max)?;
-    let bytes = tokio::time::timeout(ARRIVAL, read(payload, bytes_max)).await.map_err(|_| ApiError::RequestTimeout)??;
+    let bytes =
+        tokio::time::timeout(ARRIVAL, read(payload, bytes_max)).await.map_err(|_| ApiError::RequestTimeout)??;
     json::parse(&bytes).map_err(ApiError::MalformedRequest)
 }
 
@@ -38,15 +39,20 @@ fn check_head(request: &HttpRequest, bytes_max: usize) -> Result<(), ApiError> {
     if !essence.trim().eq_ignore_ascii_case("application/json") {
         return Err(ApiError::UnsupportedMediaType("The content type must be application/json"));
     }
-    let charset = parameters.trim().to_ascii_lowercase();
-    if charset.starts_with("charset=") && charset.trim_start_matches("charset=").trim_matches('"') != "utf-8" {
-        return Err(ApiError::UnsupportedMediaType("The character set must be UTF-8"));
+    for parameter in parameters.split(';') {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let is_charset = name.trim().eq_ignore_ascii_case("charset");
+        if is_charset && !value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8") {
+            return Err(ApiError::UnsupportedMediaType("The character set must be UTF-8"));
+        }
     }
-    let coding = headers.get(header::CONTENT_ENCODING);
-    if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    if headers.get_all(header::CONTENT_ENCODING).any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(ApiError::UnsupportedMediaType("A compressed body is not accepted"));
     }
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse::<usize>().ok());
     if announced.is_some_and(|announced| announced > bytes_max) {
         return Err(ApiError::PayloadTooLarge(bytes_max));
     }

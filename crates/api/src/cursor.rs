@@ -38,7 +38,8 @@ pub(crate) fn decode(key: &[u8], list: List, token: &str) -> Option<MessageId> {
 
 fn sign(key: &[u8], list: List, id: MessageId) -> Hmac<Sha256> {
     // HMAC takes keys of any length.
-    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).unwrap_or_else(|_| <Hmac<Sha256> as KeyInit>::new(&Default::default()));
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key)
+        .unwrap_or_else(|_| <Hmac<Sha256> as KeyInit>::new(&Default::default()));
     mac.update(list.workspace.0.as_bytes());
     mac.update(list.channel.0.as_bytes());
     mac.update(match list.order {
@@ -55,7 +56,11 @@ mod tests {
 
     #[test]
     fn a_token_opens_only_the_list_it_came_from() {
-        let list = List { workspace: WorkspaceId(Uuid::from_u128(1)), channel: ChannelId(Uuid::from_u128(2)), order: Order::NewestFirst };
+        let list = List {
+            workspace: WorkspaceId(Uuid::from_u128(1)),
+            channel: ChannelId(Uuid::from_u128(2)),
+            order: Order::NewestFirst,
+        };
         let last = MessageId(Uuid::from_u128(3));
         let token = encode(b"key", list, last);
         assert_eq!(decode(b"key", list, &token), Some(last));

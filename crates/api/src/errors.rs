@@ -55,26 +55,48 @@ impl ApiError {
     /// Status, code and text of each error.
     fn row(&self) -> (StatusCode, &'static str, String) {
         match self {
-            Self::MalformedRequest(why) => (StatusCode::BAD_REQUEST, "MalformedRequest", format!("The request could not be read: {why}")),
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "Unauthorized", "A valid access key is required".to_owned()),
-            Self::Forbidden(scope) => (StatusCode::FORBIDDEN, "Forbidden", format!("The access key lacks the scope {scope}")),
-            Self::NotFound(what) => (StatusCode::NOT_FOUND, "NotFound", format!("The requested resource does not exist: {what} not found")),
-            Self::MethodNotAllowed(allowed) => {
-                (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", format!("The method is not allowed here; allowed: {allowed}"))
+            Self::MalformedRequest(why) => {
+                (StatusCode::BAD_REQUEST, "MalformedRequest", format!("The request could not be read: {why}"))
             }
-            Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "RequestTimeout", "The request body did not arrive in time".to_owned()),
-            Self::MessageIdConflict => {
-                (StatusCode::CONFLICT, "MessageIdConflict", "Another request was accepted under this messageId".to_owned())
+            Self::Unauthorized => {
+                (StatusCode::UNAUTHORIZED, "Unauthorized", "A valid access key is required".to_owned())
             }
+            Self::Forbidden(scope) => {
+                (StatusCode::FORBIDDEN, "Forbidden", format!("The access key lacks the scope {scope}"))
+            }
+            Self::NotFound(what) => {
+                (StatusCode::NOT_FOUND, "NotFound", format!("The requested resource does not exist: {what} not found"))
+            }
+            Self::MethodNotAllowed(allowed) => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "MethodNotAllowed",
+                format!("The method is not allowed here; allowed: {allowed}"),
+            ),
+            Self::RequestTimeout => {
+                (StatusCode::REQUEST_TIMEOUT, "RequestTimeout", "The request body did not arrive in time".to_owned())
+            }
+            Self::MessageIdConflict => (
+                StatusCode::CONFLICT,
+                "MessageIdConflict",
+                "Another request was accepted under this messageId".to_owned(),
+            ),
             Self::ResourceAlreadyExists(why) => (StatusCode::CONFLICT, "ResourceAlreadyExists", (*why).to_owned()),
-            Self::PayloadTooLarge(limit) => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", format!("The request body must not be larger than {limit} bytes"))
+            Self::PayloadTooLarge(limit) => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "PayloadTooLarge",
+                format!("The request body must not be larger than {limit} bytes"),
+            ),
+            Self::UnsupportedMediaType(why) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", (*why).to_owned())
             }
-            Self::UnsupportedMediaType(why) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", (*why).to_owned()),
-            Self::InvalidPayload(_) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "InvalidPayload", "One or more fields provided in the request are malformed".to_owned())
+            Self::InvalidPayload(_) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "InvalidPayload",
+                "One or more fields provided in the request are malformed".to_owned(),
+            ),
+            Self::Internal => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "The request could not be processed".to_owned())
             }
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "The request could not be processed".to_owned()),
             Self::Unavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Unavailable",
@@ -83,7 +105,8 @@ impl ApiError {
             Self::OutcomeUnknown => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Unavailable",
-                "The database gave no answer, the message may have been stored. Repeat with the same messageId".to_owned(),
+                "The database gave no answer, the message may have been stored. Repeat with the same messageId"
+                    .to_owned(),
             ),
         }
     }

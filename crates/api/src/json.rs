@@ -44,7 +44,9 @@ pub(crate) fn write_canonical(value: &Value, out: &mut Vec<u8>) {
             }
             out.push(b'}');
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => out.extend_from_slice(value.to_string().as_bytes()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            out.extend_from_slice(value.to_string().as_bytes())
+        }
     }
 }
 
@@ -170,7 +172,10 @@ mod tests {
             write_canonical(&parse(text.as_bytes()).expect("JSON"), &mut out);
             String::from_utf8(out).expect("UTF-8")
         };
-        assert_eq!(canonical(r#"{ "b": [1, "x"], "a": {"d": null, "c": 1.5} }"#), r#"{"a":{"c":1.5,"d":null},"b":[1,"x"]}"#);
+        assert_eq!(
+            canonical(r#"{ "b": [1, "x"], "a": {"d": null, "c": 1.5} }"#),
+            r#"{"a":{"c":1.5,"d":null},"b":[1,"x"]}"#
+        );
         assert_ne!(canonical("[1]"), canonical("[\"1\"]"));
     }
 }

@@ -27,11 +27,15 @@ impl Metrics {
                 &["route", "method", "status"],
             )?,
             request_seconds: HistogramVec::new(
-                HistogramOpts::new("tuma_http_request_seconds", "Time of a request").buckets(exponential_buckets(0.0005, 2.0, 14)?),
+                HistogramOpts::new("tuma_http_request_seconds", "Time of a request")
+                    .buckets(exponential_buckets(0.0005, 2.0, 14)?),
                 &["route"],
             )?,
             accepted: IntCounter::new("tuma_messages_accepted_total", "Messages accepted for the first time")?,
-            replayed: IntCounter::new("tuma_messages_replayed_total", "Requests answered with a message accepted before")?,
+            replayed: IntCounter::new(
+                "tuma_messages_replayed_total",
+                "Requests answered with a message accepted before",
+            )?,
         };
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.request_seconds.clone()))?;

@@ -3,6 +3,9 @@
 use domain::violation::Violations;
 use serde_json::{Map, Value};
 
+/// Characters shown of an unknown property's name: a name may be as long as the body.
+const NAME_CHARS_SHOWN: usize = 100;
+
 /// An object that is being read. Call [`Fields::finish`] at the end: it reports what nobody asked for.
 #[derive(Debug)]
 pub(crate) struct Fields<'a> {
@@ -97,7 +100,8 @@ impl<'a> Fields<'a> {
     pub(crate) fn finish(self, violations: &mut Violations) {
         for name in self.object.keys() {
             if !self.asked.contains(&name.as_str()) {
-                violations.add(self.path_of(name), format!("property \"{name}\" is unsupported"));
+                let name: String = name.chars().take(NAME_CHARS_SHOWN).collect();
+                violations.add(self.path_of(&name), format!("property \"{name}\" is unsupported"));
             }
         }
     }

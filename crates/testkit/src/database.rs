@@ -1,9 +1,10 @@
 //! Databases of tests.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use cluster::{Cluster, Error};
+use cluster::Cluster;
 use store::Store;
 use store::connect::Database;
 use store::metrics::Metrics;
@@ -16,7 +17,13 @@ const SLOTS: u32 = 16;
 const POOL_SIZE: usize = 8;
 const TEMPLATE: &str = "tuma_template";
 
-static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
+/// The process's cluster, with the lock on its folder.
+struct Held {
+    cluster: Cluster,
+    _lock: File,
+}
+
+static CLUSTER: OnceCell<Held> = OnceCell::const_new();
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// A database of one test.
@@ -60,7 +67,7 @@ pub async fn empty_database() -> String {
 }
 
 async fn fresh(template: Option<&str>) -> String {
-    let cluster = CLUSTER.get_or_init(start).await;
+    let cluster = &CLUSTER.get_or_init(start).await.cluster;
     let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     match template {
         Some(template) => cluster.create_database_from(&name, template).await.expect("a copy of the template"),
@@ -76,42 +83,39 @@ async fn connect(url: &str) -> Store {
     Store::connect(database, POOL_SIZE, vault, metrics).await.expect("the cluster runs")
 }
 
-/// Starts the cluster of the first folder that no other process uses, and clears what the last run left there.
-async fn start() -> Cluster {
-    let cluster = free_cluster().await;
-    let client =
-        Database::parse(&cluster.url("postgres")).expect("our own address").connect().await.expect("the cluster runs");
-    let rows = client
-        .query(
-            "SELECT datname FROM pg_database WHERE datname LIKE 'test\\_%' OR datname = $1 ORDER BY datname",
-            &[&TEMPLATE],
-        )
-        .await
-        .expect("databases are listed");
-    for row in rows {
-        cluster.drop_database(row.get(0)).await.expect("an old database goes");
+/// Starts a cluster in the first folder that no other process uses. One that holds databases of a former run is made
+/// anew: that is faster than dropping them one by one.
+async fn start() -> Held {
+    let (folder, lock) = free_folder();
+    let mut cluster = Cluster::start(&folder).await.expect("PostgreSQL for tests");
+    if is_used(&cluster).await {
+        let folder_used = cluster.folder().to_owned();
+        cluster.stop().await.expect("an old cluster stops");
+        std::fs::remove_dir_all(folder_used).expect("an old cluster goes");
+        cluster = Cluster::start(&folder).await.expect("PostgreSQL for tests");
     }
     cluster.create_database(TEMPLATE).await.expect("a template");
     let template = Database::parse(&cluster.url(TEMPLATE)).expect("our own address");
     store::migrate::run(&template).await.expect("migrations");
-    cluster
+    Held { cluster, _lock: lock }
 }
 
-#[allow(clippy::panic, reason = "tests cannot run without a database")]
-async fn free_cluster() -> Cluster {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/test-clusters"));
-    let mut refusal = String::new();
+async fn is_used(cluster: &Cluster) -> bool {
+    let client =
+        Database::parse(&cluster.url("postgres")).expect("our own address").connect().await.expect("the cluster runs");
+    let sql = "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)";
+    client.query_one(sql, &[&TEMPLATE]).await.expect("databases are listed").get(0)
+}
+
+/// The first folder that no other process uses, and the lock that keeps it so.
+fn free_folder() -> (PathBuf, File) {
+    let clusters = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/test-clusters"));
+    std::fs::create_dir_all(&clusters).expect("a folder below the build folder");
     for slot in 0..SLOTS {
-        let folder = folder.join(slot.to_string());
-        std::fs::create_dir_all(&folder).expect("a folder below the build folder");
-        match Cluster::start(&folder).await {
-            Ok(cluster) => return cluster,
-            Err(error @ Error::InUse { .. }) => refusal = error.to_string(),
-            Err(error) => {
-                refusal = error.to_string();
-                break;
-            }
+        let lock = File::create(clusters.join(format!("{slot}.lock"))).expect("a lock file");
+        if lock.try_lock().is_ok() {
+            return (clusters.join(slot.to_string()), lock);
         }
     }
-    std::panic::panic_any(format!("PostgreSQL for tests: {refusal}"))
+    (clusters.join("beyond"), File::create(clusters.join("beyond.lock")).expect("a lock file"))
 }

@@ -53,7 +53,9 @@ fn page_after(request: &HttpRequest) -> Result<(Page, Uuid), ApiError> {
     let page = read_page(request.query_string()).map_err(ApiError::InvalidPayload)?;
     let after = match &page.token {
         None => Uuid::nil(),
-        Some(token) => Uuid::try_parse(token).map_err(|_| ApiError::violation(".pageToken", "is not a token of this list"))?,
+        Some(token) => {
+            Uuid::try_parse(token).map_err(|_| ApiError::violation(".pageToken", "is not a token of this list"))?
+        }
     };
     Ok((page, after))
 }

@@ -22,20 +22,24 @@ use crate::cursor::{self, List};
 use crate::errors::ApiError;
 use crate::json::write_canonical;
 use crate::wire::query::{read_none, read_page};
-use crate::wire::request::{self, MessageRequest};
+use crate::wire::request::{self, HeaderKey, MessageRequest};
 use crate::wire::response::view;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// `POST /workspaces/{workspace}/channels/{channel}/messages`
-pub(crate) async fn send_message(api: Data<Api>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn send_message(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
     let workspace = api.access.workspace(&api.store, &request, Scope::MessagesWrite).await?;
     let channel = api.access.channel(&api.store, &request, workspace).await?;
     read_none(request.query_string()).map_err(ApiError::InvalidPayload)?;
     let body = read_json(&request, payload, MESSAGE_BYTES_MAX).await?;
     let now = api.store.now();
-    let header_key = header_key(&request)?;
+    let header_key = header_key(&request);
     let read = request::read(&body, header_key, now).map_err(ApiError::InvalidPayload)?;
     if channel.settings.status == ChannelStatus::Inactive {
         return Err(ApiError::violation(".channel", "the channel is inactive"));
@@ -96,12 +100,12 @@ pub(crate) async fn list_messages(api: Data<Api>, request: HttpRequest) -> Resul
     Ok(HttpResponse::Ok().json(json!({ "results": results, "nextPageToken": next.unwrap_or_default() })))
 }
 
-fn header_key(request: &HttpRequest) -> Result<Option<&str>, ApiError> {
+fn header_key(request: &HttpRequest) -> HeaderKey<'_> {
     let mut given = request.headers().get_all(IDEMPOTENCY_KEY);
     match (given.next(), given.next()) {
         (None, _) => Ok(None),
-        (Some(one), None) => one.to_str().map(Some).map_err(|_| ApiError::violation("Idempotency-Key", "must be ASCII text")),
-        (Some(_), Some(_)) => Err(ApiError::violation("Idempotency-Key", "is given more than once")),
+        (Some(one), None) => one.to_str().map(Some).map_err(|_| "must be ASCII text"),
+        (Some(_), Some(_)) => Err("is given more than once"),
     }
 }
 

@@ -42,7 +42,9 @@ fn contact(value: &Value, violations: &mut Violations) -> Option<PhoneNumber> {
     let given = fields.text("identifierValue", violations);
     fields.refuse(&["id", "type", "identifiers", "platformAddress", "platformAddressSelector"], NOT_YET, violations);
     let is_there = fields.optional("identifierValue").is_some();
-    let number = given.and_then(|text| fields.keep("identifierValue", PhoneNumber::parse(text).map_err(|e| e.to_string()), violations));
+    let number = given.and_then(|text| {
+        fields.keep("identifierValue", PhoneNumber::parse(text).map_err(|e| e.to_string()), violations)
+    });
     if !is_there {
         violations.add(fields.path_of("identifierValue"), "is required");
     }

@@ -1,11 +1,11 @@
 //! The request to send a message: every field read, everything wrong with it noted.
 
 use domain::content::Content;
+use domain::limits::TAGS_MAX;
 use domain::message::{MessageKey, Tag, check_reference};
 use domain::phone::PhoneNumber;
 use domain::schedule::{check_scheduled_for, check_validity};
 use domain::violation::Violations;
-use domain::limits::TAGS_MAX;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -28,14 +28,19 @@ pub(crate) struct MessageRequest {
     pub(crate) validity_seconds: Option<i64>,
 }
 
+const OFFSET_BYTES: usize = 6;
+
 /// Fields of the Channels API that come with a later version.
 const TO_COME: &[&str] = &["sender", "replyTo", "notification", "shortLinks", "collapseKey"];
 
-/// Reads a request; `header_key` is the value of `Idempotency-Key`.
+/// The value of `Idempotency-Key`, if there is one, or what is wrong with it.
+pub(crate) type HeaderKey<'a> = Result<Option<&'a str>, &'static str>;
+
+/// Reads a request.
 ///
 /// # Errors
 /// All violations at once.
-pub(crate) fn read(value: &Value, header_key: Option<&str>, now: Timestamp) -> Result<MessageRequest, Violations> {
+pub(crate) fn read(value: &Value, header_key: HeaderKey<'_>, now: Timestamp) -> Result<MessageRequest, Violations> {
     let mut violations = Violations::default();
     let Some(mut fields) = Fields::of(value, "", &mut violations) else {
         return Err(violations);
@@ -94,15 +99,17 @@ fn contents(fields: &mut Fields<'_>, violations: &mut Violations) -> Option<Vec<
     }
 }
 
-fn key(fields: &mut Fields<'_>, header_key: Option<&str>, violations: &mut Violations) -> Option<MessageKey> {
-    let own = fields.text("messageId", violations).and_then(|text| fields.keep("messageId", MessageKey::new(text), violations));
-    let header = header_key.and_then(|text| match MessageKey::new(text) {
-        Ok(key) => Some(key),
+fn key(fields: &mut Fields<'_>, header_key: HeaderKey<'_>, violations: &mut Violations) -> Option<MessageKey> {
+    let own = fields
+        .text("messageId", violations)
+        .and_then(|text| fields.keep("messageId", MessageKey::new(text), violations));
+    let header = match header_key.map_err(str::to_owned).and_then(|text| text.map(MessageKey::new).transpose()) {
+        Ok(header) => header,
         Err(why) => {
             violations.add("Idempotency-Key", why);
             None
         }
-    });
+    };
     match (own, header) {
         (Some(own), Some(header)) if own != header => {
             violations.add(".messageId", "differs from the header Idempotency-Key");
@@ -135,7 +142,18 @@ fn meta(fields: &mut Fields<'_>, violations: &mut Violations) -> Value {
     if meta.optional("extraInformation").is_some_and(|value| !value.is_object()) {
         violations.add(".meta.extraInformation", "must be an object");
     }
-    let others = ["referral", "order", "referredProduct", "email", "pushNotifications", "navigatorId", "navigatorMessageId", "flow", "journey", "campaign"];
+    let others = [
+        "referral",
+        "order",
+        "referredProduct",
+        "email",
+        "pushNotifications",
+        "navigatorId",
+        "navigatorMessageId",
+        "flow",
+        "journey",
+        "campaign",
+    ];
     meta.refuse(&others, NOT_YET, violations);
     meta.finish(violations);
     fields.optional("meta").cloned().unwrap_or_default()
@@ -154,12 +172,20 @@ fn instant(text: &str) -> Result<Timestamp, String> {
     let bytes = text.as_bytes();
     // The parser also knows looser forms: hours alone, a space, weeks, zone names.
     let is_separated = bytes.len() >= 20 && matches!(bytes[10], b'T' | b't') && bytes[13] == b':' && bytes[16] == b':';
-    let has_offset = matches!(bytes.last(), Some(b'Z' | b'z')) || (bytes.len() >= 25 && bytes[bytes.len() - 3] == b':');
+    let has_offset = match bytes.last() {
+        Some(b'Z' | b'z') => true,
+        _ => bytes.len() >= 25 && is_offset(&bytes[bytes.len() - OFFSET_BYTES..]),
+    };
     if !is_separated || !has_offset || bytes[17] == b'6' || text.contains([',', '[']) {
         return Err(refused());
     }
     let at: Timestamp = text.parse().map_err(|_| refused())?;
     Timestamp::from_microsecond(at.as_microsecond()).map_err(|_| refused())
+}
+
+/// `+03:00`: sign, hours up to 23, minutes.
+fn is_offset(bytes: &[u8]) -> bool {
+    matches!(bytes[0], b'+' | b'-') && bytes[3] == b':' && bytes[1..3] < b"24"[..]
 }
 
 /// Switches whose meaning comes later: what asks for it is refused, what does without is taken.
@@ -181,13 +207,33 @@ mod tests {
 
     #[test]
     fn an_instant_has_date_time_and_offset() {
-        for good in ["2026-11-21T08:00:00Z", "2026-11-21t08:00:00z", "2026-11-21T08:00:00.5+03:00", "2026-11-21T08:00:00.123456789-00:00"] {
+        for good in [
+            "2026-11-21T08:00:00Z",
+            "2026-11-21t08:00:00z",
+            "2026-11-21T08:00:00.5+03:00",
+            "2026-11-21T08:00:00.123456789-00:00",
+        ] {
             assert!(instant(good).is_ok(), "{good}");
         }
         for bad in [
-            "", "2026-11-21", "2026-11-21T08:00:00", "2026-11-21 08:00:00Z", "2026-11-21T08Z", "2026-11-21T08:00Z", "2026-11-21T24:00:00Z",
-            "2026-11-21T08:00:60Z", "2026-13-21T08:00:00Z", "2026-11-21T08:00:00,5Z", "2026-11-21T08:00:00+0300", "2026-11-21T08:00:00+03",
-            "1795248000", "tomorrow", "2026-11-21T08:00:00+03:00[Africa/Nairobi]", "20261121T080000Z", "2026-11-21T08:00:00+99:99", "10000-01-01T00:00:00Z",
+            "",
+            "2026-11-21",
+            "2026-11-21T08:00:00",
+            "2026-11-21 08:00:00Z",
+            "2026-11-21T08Z",
+            "2026-11-21T08:00Z",
+            "2026-11-21T24:00:00Z",
+            "2026-11-21T08:00:60Z",
+            "2026-13-21T08:00:00Z",
+            "2026-11-21T08:00:00,5Z",
+            "2026-11-21T08:00:00+0300",
+            "2026-11-21T08:00:00+03",
+            "1795248000",
+            "tomorrow",
+            "2026-11-21T08:00:00+03:00[Africa/Nairobi]",
+            "20261121T080000Z",
+            "2026-11-21T08:00:00+99:99",
+            "10000-01-01T00:00:00Z",
         ] {
             assert!(instant(bad).is_err(), "{bad}");
         }

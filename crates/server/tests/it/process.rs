@@ -13,6 +13,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The program with a clean environment.
+#[allow(clippy::disallowed_methods, reason = "takes out what the tests inherit")]
 pub(crate) fn tuma(args: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tuma"));
     let inherited: Vec<String> =
@@ -85,7 +86,7 @@ impl Dev {
         let mut line = String::new();
         rest.read_line(&mut line).expect("a line");
         let ready =
-            serde_json::from_str(&line).unwrap_or_else(|error| std::panic::panic_any(format!("{error}: {line:?}")));
+            serde_json::from_str(&line).expect("one line of JSON");
         Self { process, ready, rest }
     }
 
@@ -150,6 +151,7 @@ pub(crate) fn text(text: &str) -> Value {
     json!({ "receiver": { "contacts": [{ "identifierValue": "+254712345678" }] }, "body": { "type": "text", "text": { "text": text } } })
 }
 
+#[allow(clippy::disallowed_methods, reason = "the tests' own client")]
 pub(crate) fn http() -> Client {
     drop(rustls::crypto::ring::default_provider().install_default());
     Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client")

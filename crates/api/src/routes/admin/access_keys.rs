@@ -18,7 +18,11 @@ use crate::reader::Fields;
 use crate::wire::response::instant;
 
 /// `POST /admin/workspaces/{workspace}/access-keys`
-pub(crate) async fn create_access_key(api: Data<Api>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn create_access_key(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
     admin(&request, &api.admin_token)?;
     let workspace = path_workspace(&api, &request).await?;
     let (name, scopes) = read(&read_json(&request, payload, ADMIN_BYTES_MAX).await?)?;
@@ -74,7 +78,10 @@ fn scopes(given: &[Value], violations: &mut Violations) -> Vec<String> {
         match Scope::ALL.iter().find(|scope| value.as_str() == Some(scope.as_str())) {
             Some(scope) if scopes.iter().any(|known| known == scope.as_str()) => {}
             Some(scope) => scopes.push(scope.as_str().to_owned()),
-            None => violations.add(format!(".scopes[{position}]"), format!("must be one of {}", Scope::ALL.map(Scope::as_str).join(", "))),
+            None => violations.add(
+                format!(".scopes[{position}]"),
+                format!("must be one of {}", Scope::ALL.map(Scope::as_str).join(", ")),
+            ),
         }
     }
     scopes

@@ -35,7 +35,11 @@ struct ChannelRequest {
 }
 
 /// `POST /admin/workspaces/{workspace}/channels`
-pub(crate) async fn create_channel(api: Data<Api>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn create_channel(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
     admin(&request, &api.admin_token)?;
     let workspace = path_workspace(&api, &request).await?;
     let body = read_json(&request, payload, ADMIN_BYTES_MAX).await?;
@@ -46,7 +50,9 @@ pub(crate) async fn create_channel(api: Data<Api>, request: HttpRequest, payload
             violations.add(format!(".{name}"), "is required");
         }
     }
-    let (Some(name), Some(number), Some(key), true) = (read.name, read.number, read.provider_key, violations.is_empty()) else {
+    let (Some(name), Some(number), Some(key), true) =
+        (read.name, read.number, read.provider_key, violations.is_empty())
+    else {
         return Err(refuse(violations));
     };
     let settings = ChannelSettings {
@@ -62,7 +68,11 @@ pub(crate) async fn create_channel(api: Data<Api>, request: HttpRequest, payload
 }
 
 /// `PATCH /admin/workspaces/{workspace}/channels/{channel}`
-pub(crate) async fn update_channel(api: Data<Api>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn update_channel(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
     admin(&request, &api.admin_token)?;
     let before = find(&api, &request).await?;
     let body = read_json(&request, payload, ADMIN_BYTES_MAX).await?;
@@ -79,9 +89,11 @@ pub(crate) async fn update_channel(api: Data<Api>, request: HttpRequest, payload
         messages_per_second: read.messages_per_second.unwrap_or(now.messages_per_second),
         status: read.status.unwrap_or(now.status),
     };
-    let changed = api.store.update_channel(&before, &settings, read.provider_key.as_ref(), &act("channel.update")).await?;
+    let changed =
+        api.store.update_channel(&before, &settings, read.provider_key.as_ref(), &act("channel.update")).await?;
     api.access.forget_channel(before.workspace, before.id);
-    let changed = changed.ok_or(ApiError::ResourceAlreadyExists("The channel was changed meanwhile; read it and try again"))?;
+    let changed =
+        changed.ok_or(ApiError::ResourceAlreadyExists("The channel was changed meanwhile; read it and try again"))?;
     Ok(HttpResponse::Ok().json(view(&changed)))
 }
 
@@ -112,10 +124,16 @@ fn read(body: &Value, violations: &mut Violations) -> ChannelRequest {
     let Some(mut fields) = Fields::of(body, "", violations) else { return ChannelRequest::default() };
     let name = fields.text("name", violations).and_then(|name| fields.keep("name", check_name(name), violations));
     let number = fields.text("number", violations);
-    let number = number.and_then(|text| fields.keep("number", PhoneNumber::parse(text).map_err(|error| error.to_string()), violations));
+    let number = number.and_then(|text| {
+        fields.keep("number", PhoneNumber::parse(text).map_err(|error| error.to_string()), violations)
+    });
     let message_type = fields.text("messageType", violations).and_then(|word| {
         let known = MessageType::from_word(word);
-        fields.keep("messageType", known.ok_or("must be one of promotional, conversational, transactional, 2fa".to_owned()), violations)
+        fields.keep(
+            "messageType",
+            known.ok_or("must be one of promotional, conversational, transactional, 2fa".to_owned()),
+            violations,
+        )
     });
     let rate = fields.integer("messagesPerSecond", violations).and_then(|rate| {
         let legal = u32::try_from(rate).ok().filter(|rate| (1..=MESSAGES_PER_SECOND_MAX).contains(rate));
@@ -126,7 +144,8 @@ fn read(body: &Value, violations: &mut Violations) -> ChannelRequest {
         fields.keep("status", known.ok_or("must be active or inactive".to_owned()), violations)
     });
     let provider_key = fields.text("providerKey", violations).and_then(|key| {
-        let legal = !key.is_empty() && key.len() <= PROVIDER_KEY_BYTES_MAX && key.bytes().all(|byte| byte.is_ascii_graphic());
+        let legal =
+            !key.is_empty() && key.len() <= PROVIDER_KEY_BYTES_MAX && key.bytes().all(|byte| byte.is_ascii_graphic());
         let why = format!("must be 1 to {PROVIDER_KEY_BYTES_MAX} printable ASCII characters without spaces");
         fields.keep("providerKey", legal.then(|| SecretString::from(key)).ok_or(why), violations)
     });

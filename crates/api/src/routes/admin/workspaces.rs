@@ -17,7 +17,11 @@ use crate::reader::Fields;
 use crate::wire::response::instant;
 
 /// `POST /admin/workspaces`
-pub(crate) async fn create_workspace(api: Data<Api>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn create_workspace(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
     admin(&request, &api.admin_token)?;
     let name = read_name(&read_json(&request, payload, ADMIN_BYTES_MAX).await?)?;
     let made = api.store.create_workspace(WorkspaceId(Uuid::new_v4()), &name, &act("workspace.create")).await?;
@@ -25,7 +29,11 @@ pub(crate) async fn create_workspace(api: Data<Api>, request: HttpRequest, paylo
 }
 
 /// `PATCH /admin/workspaces/{workspace}`
-pub(crate) async fn update_workspace(api: Data<Api>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn update_workspace(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
     admin(&request, &api.admin_token)?;
     let id = path_id(&request, "workspace", "workspace")?;
     let name = read_name(&read_json(&request, payload, ADMIN_BYTES_MAX).await?)?;

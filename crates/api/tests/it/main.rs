@@ -1,0 +1,31 @@
+//! The API over real HTTP and a real PostgreSQL: a server on a free port and a database of its own for each test.
+//!
+//! No engine runs, so what was accepted stays as it is. Nothing sleeps: tests wait for answers and rows.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test that calls them")]
+
+mod access;
+
+mod admin;
+
+mod admin_lists;
+
+mod bad_input;
+
+mod clients;
+
+mod dedup;
+
+mod good_input;
+
+mod harness;
+
+mod paging;
+
+mod placeholders;
+
+mod raw;
+
+mod reading;
+
+mod table;

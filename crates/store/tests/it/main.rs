@@ -1,0 +1,27 @@
+//! The store against a real PostgreSQL: one database a test, cloned from a migrated template.
+//!
+//! Nothing sleeps: rows are made due, leases lapse and replicas grow old by statements of the test.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test that calls them")]
+
+mod accept;
+
+mod access_keys;
+
+mod channels;
+
+mod claims;
+
+mod expiry;
+
+mod fixtures;
+
+mod leases;
+
+mod migrations;
+
+mod settle;
+
+mod statements;
+
+mod writer;
