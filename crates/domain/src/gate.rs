@@ -103,7 +103,10 @@ impl Health {
         match signal {
             Signal::Healthy => {
                 self.troubles = 0;
-                self.gate = None;
+                // A call that was under way when the gate closed proves nothing: only a probe opens it.
+                if self.gate.is_some_and(|gate| gate.until <= now) {
+                    self.gate = None;
+                }
             }
             Signal::Troubled => {
                 self.troubles = self.troubles.saturating_add(1);
@@ -130,13 +133,12 @@ impl Health {
 
     /// Calls that were in flight when a gate closed report late: they do not close it again.
     fn close(&mut self, reason: GateReason, now: Timestamp, pause: impl FnOnce(u32) -> Duration) {
-        let (since, closings) = match self.gate {
-            Some(gate) if gate.until > now && gate.reason == reason => return,
-            Some(gate) => (gate.since, gate.closings.saturating_add(1)),
-            None => (now, 1),
-        };
+        let (since, closings) = self.gate.map_or((now, 1), |gate| (gate.since, gate.closings.saturating_add(1)));
         let pause = SignedDuration::try_from(pause(closings)).unwrap_or(SignedDuration::MAX);
         let until = now.saturating_add(pause).unwrap_or(Timestamp::MAX);
+        if self.gate.is_some_and(|gate| gate.until > now && (gate.reason == reason || until <= gate.until)) {
+            return;
+        }
         self.gate = Some(Gate { reason, since, until, closings });
     }
 }
@@ -177,6 +179,17 @@ mod tests {
         health.apply(Signal::Unreachable, at(0), &POLICY, 0.5);
         assert!(health.apply(Signal::Healthy, at(5), &POLICY, 0.5));
         assert_eq!(health.gate, None);
+    }
+
+    #[test]
+    fn calls_under_way_when_a_gate_closed_neither_open_nor_shorten_it() {
+        let mut health = Health::default();
+        health.apply(Signal::RateLimited(Some(Duration::from_secs(60))), at(0), &POLICY, 0.5);
+        let closed = health.gate;
+        for late in [Signal::Healthy, Signal::Troubled, Signal::Unreachable, Signal::RateLimited(None)] {
+            assert!(!health.apply(late, at(1), &POLICY, 0.5), "{late:?}");
+            assert_eq!(health.gate, closed, "{late:?}");
+        }
     }
 
     #[test]

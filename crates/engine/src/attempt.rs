@@ -7,6 +7,7 @@ use domain::decision::Progress;
 use domain::phone::PhoneNumber;
 use domain::provider::{Call, Provider};
 use jiff::Timestamp;
+use prometheus::IntGauge;
 use secrecy::SecretString;
 use store::Store;
 use store::outbox::Claimed;
@@ -68,10 +69,11 @@ pub(crate) async fn call<P: Provider>(
     let part = ready.message.parts.get(ready.message.part)?;
     let started_at = store.now();
     observe_wait(&metrics, started_at, ready.message.due_at);
-    metrics.calls_in_flight.inc();
+    let under_way = UnderWay::begin(&metrics.calls_in_flight);
     let clock = Instant::now();
-    let report = provider.call(Call { key: &line.key, from: &line.number, to: &ready.message.recipient, part, timeout }).await;
-    metrics.calls_in_flight.dec();
+    let report =
+        provider.call(Call { key: &line.key, from: &line.number, to: &ready.message.recipient, part, timeout }).await;
+    drop(under_way);
     metrics.call_seconds.observe(clock.elapsed().as_secs_f64());
     metrics.calls.with_label_values(&[report.outcome.as_str(), report.rule]).inc();
     if !report.classified {
@@ -80,6 +82,22 @@ pub(crate) async fn call<P: Provider>(
     }
     let attempt = Attempt { started_at, finished_at: store.now(), report };
     Some(Made { ready, attempt })
+}
+
+/// Counts a call while it is under way, also when its task is aborted.
+struct UnderWay(IntGauge);
+
+impl UnderWay {
+    fn begin(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 fn observe_wait(metrics: &Metrics, now: Timestamp, due_at: Timestamp) {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::gate::Gate;
+use domain::gate::{Gate, GateReason};
 use domain::id::{ChannelId, ReplicaId};
 use domain::provider::Provider;
 use jiff::SignedDuration;
@@ -22,7 +22,7 @@ use crate::settings::Settings;
 use crate::settler::Settler;
 use crate::wake::{Hints, Wake};
 
-/// A new owner's rest: the former one may have used up the rate of the last second.
+/// Rest of a lane that takes over from one of the same replica: that one may have used up the rate of the last second.
 const REST: Duration = Duration::from_secs(1);
 /// Beyond the longest call, for settling what came last.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
@@ -70,7 +70,8 @@ impl<P: Provider> Engine<P> {
     pub fn start(self) -> Running {
         let (orders, ordered) = watch::channel(Order::Run);
         let patience = self.settings.call_timeout + STOP_MARGIN;
-        let (settler, settling) = Settler::start(self.store.clone(), self.replica, self.metrics.clone(), self.wake.clone());
+        let (settler, settling) =
+            Settler::start(self.store.clone(), self.replica, self.metrics.clone(), self.wake.clone());
         let shared = Arc::new(Shared {
             store: self.store,
             provider: Arc::new(self.provider),
@@ -87,6 +88,7 @@ impl<P: Provider> Engine<P> {
             ending: JoinSet::new(),
             presence: None,
             unusable: HashSet::new(),
+            changed: HashSet::new(),
         };
         let task = tokio::spawn(owner.run(ordered, settling));
         Running { orders, task, patience }
@@ -106,6 +108,8 @@ struct Owner<P> {
     presence: Option<Presence>,
     /// Channels that cannot be run as they are configured, so that each is said once.
     unusable: HashSet<(ChannelId, i64)>,
+    /// Channels whose settings changed and whose lane has not been started since.
+    changed: HashSet<ChannelId>,
 }
 
 impl<P: Provider> Owner<P> {
@@ -118,7 +122,11 @@ impl<P: Provider> Owner<P> {
             tokio::select! {
                 biased;
                 changed = orders.changed() => if changed.is_err() { break },
-                _ = tick.tick() => self.hold().await,
+                _ = tick.tick() => {
+                    self.hold().await;
+                    // A slow database must not leave all the time to this branch.
+                    tick.reset();
+                }
                 _ = poll.tick() => self.look().await,
                 Some(ended) = self.ending.join_next() => if let Err(error) = ended {
                     tracing::error!(%error, "a lane broke down");
@@ -175,15 +183,16 @@ impl<P: Provider> Owner<P> {
         }
         for (channel, lease) in held {
             match self.lanes.get(&channel).map(|lane| lane.lease) {
-                Some(known) if known == lease && !self.has_ended(channel) => {}
+                Some(known)
+                    if known.epoch == lease.epoch && known.revision == lease.revision && !self.has_ended(channel) => {}
                 Some(known) => {
                     self.end_lane(channel);
-                    self.start_lane(lease, REST, known.revision != lease.revision).await;
+                    if known.revision != lease.revision {
+                        self.changed.insert(channel);
+                    }
+                    self.start_lane(lease, REST).await;
                 }
-                None => {
-                    let rest = if lease.epoch > 1 { REST } else { Duration::ZERO };
-                    self.start_lane(lease, rest, false).await;
-                }
+                None => self.start_lane(lease, lease.rest).await,
             }
         }
         self.shared.metrics.channels_owned.set(i64::try_from(self.lanes.len()).unwrap_or(i64::MAX));
@@ -195,7 +204,7 @@ impl<P: Provider> Owner<P> {
     }
 
     /// Starts the lane of a channel. A gate that closed under other settings is not believed: the key may be mended.
-    async fn start_lane(&mut self, lease: Lease, rest: Duration, is_changed: bool) {
+    async fn start_lane(&mut self, lease: Lease, rest: Duration) {
         let store = &self.shared.store;
         let (workspace, channel) = (lease.workspace, lease.channel);
         let loaded = async {
@@ -215,7 +224,11 @@ impl<P: Provider> Owner<P> {
             }
         };
         self.unusable.remove(&(channel, lease.revision));
-        let gate = gate.map(|gate| if is_changed { Gate { until: store.now(), ..gate } } else { gate });
+        let is_changed = self.changed.remove(&channel);
+        let gate = gate.map(|gate| match gate.reason {
+            GateReason::Credentials if is_changed => Gate { until: store.now(), ..gate },
+            GateReason::Credentials | GateReason::RateLimit | GateReason::Breaker => gate,
+        });
         let letters = self.wake.open(channel);
         let (orders, ordered) = watch::channel(Order::Run);
         let line = Line { number: settings.settings.number.clone(), key };

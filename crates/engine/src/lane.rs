@@ -67,6 +67,7 @@ pub(crate) struct Lane<P> {
     rate: usize,
     health: Health,
     gate_is_stale: bool,
+    record_gate_at: Instant,
     letters: Arc<LetterBox>,
     ready: VecDeque<Ready>,
     calls: JoinSet<(OwnedSemaphorePermit, Option<Made>)>,
@@ -88,7 +89,7 @@ impl<P: Provider> Lane<P> {
         rest: Duration,
     ) -> Self {
         let rate = channel.settings.messages_per_second;
-        Self {
+        let lane = Self {
             shared,
             lease,
             line: Arc::new(line),
@@ -96,17 +97,19 @@ impl<P: Provider> Lane<P> {
             rate: rate as usize,
             health: Health::with_gate(gate),
             gate_is_stale: false,
+            record_gate_at: Instant::now(),
             letters,
             ready: VecDeque::new(),
             calls: JoinSet::new(),
             look_at: Instant::now(),
             look_for_expired: true,
-        }
+        };
+        lane.count_gate(1);
+        lane
     }
 
     /// Runs until told to stop; then everything claimed is settled or given back.
     pub(crate) async fn run(mut self, mut orders: watch::Receiver<Order>) {
-        self.count_gate(1);
         while *orders.borrow() == Order::Run {
             self.record_gate().await;
             self.take_expired().await;
@@ -127,7 +130,6 @@ impl<P: Provider> Lane<P> {
             self.finish(done).await;
         }
         self.record_gate().await;
-        self.count_gate(-1);
     }
 
     fn read_letters(&mut self) {
@@ -164,13 +166,21 @@ impl<P: Provider> Lane<P> {
         if room == 0 || self.look_at > Instant::now() || !self.shared.settler.is_recording() {
             return;
         }
+        // What has ended is settled before anything is claimed again.
+        while let Some(done) = self.calls.try_join_next() {
+            self.finish(done).await;
+        }
         let claimed_at = Instant::now();
         let lasting = self.shared.settings.claim_lasting();
         let limit = i64::try_from(room).unwrap_or(i64::MAX);
         match self.shared.store.claim(&self.lease, self.shared.replica, limit, lasting).await {
             Ok(claimed) => {
                 self.look_at = if claimed.len() < room { Instant::now() + IDLE_LOOK } else { Instant::now() };
-                self.ready.extend(claimed.into_iter().map(|message| Ready { message, claimed_at, is_claimed_to_end: false }));
+                self.ready.extend(claimed.into_iter().map(|message| Ready {
+                    message,
+                    claimed_at,
+                    is_claimed_to_end: false,
+                }));
             }
             Err(error) => {
                 tracing::warn!(%error, channel = %self.lease.channel, "rows cannot be claimed");
@@ -248,13 +258,22 @@ impl<P: Provider> Lane<P> {
     fn start(&mut self, ready: Ready, permit: OwnedSemaphorePermit, now: Timestamp) {
         let shared = &self.shared;
         let timeout = shared.settings.call_timeout.min(ready.validity_left(now));
-        let call =
-            attempt::call(shared.provider.clone(), shared.store.clone(), shared.metrics.clone(), self.line.clone(), ready, timeout);
+        let call = attempt::call(
+            shared.provider.clone(),
+            shared.store.clone(),
+            shared.metrics.clone(),
+            self.line.clone(),
+            ready,
+            timeout,
+        );
         self.calls.spawn(async move { (permit, call.await) });
     }
 
     /// Takes in the outcome of a call.
-    async fn finish(&mut self, done: std::result::Result<(OwnedSemaphorePermit, Option<Made>), tokio::task::JoinError>) {
+    async fn finish(
+        &mut self,
+        done: std::result::Result<(OwnedSemaphorePermit, Option<Made>), tokio::task::JoinError>,
+    ) {
         let made = match done {
             Ok((_, Some(made))) => made,
             Ok((_, None)) => return,
@@ -305,12 +324,15 @@ impl<P: Provider> Lane<P> {
     }
 
     async fn record_gate(&mut self) {
-        if !self.gate_is_stale {
+        if !self.gate_is_stale || self.record_gate_at > Instant::now() {
             return;
         }
         match self.shared.store.set_gate(&self.lease, self.health.gate).await {
             Ok(()) => self.gate_is_stale = false,
-            Err(error) => tracing::warn!(%error, channel = %self.lease.channel, "the gate cannot be recorded"),
+            Err(error) => {
+                tracing::warn!(%error, channel = %self.lease.channel, "the gate cannot be recorded");
+                self.record_gate_at = Instant::now() + self.shared.settings.tick;
+            }
         }
     }
 
@@ -345,5 +367,13 @@ impl<P: Provider> Lane<P> {
             attempt,
         };
         self.shared.settler.settle(Settled { channel: self.lease.channel, settlement }).await;
+    }
+}
+
+impl<P> Drop for Lane<P> {
+    fn drop(&mut self) {
+        if let Some(gate) = self.health.gate {
+            self.shared.metrics.gates_closed.with_label_values(&[gate.reason.as_str()]).dec();
+        }
     }
 }

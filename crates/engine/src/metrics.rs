@@ -1,6 +1,8 @@
 //! What the engine shows to Prometheus.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, exponential_buckets};
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, exponential_buckets,
+};
 
 /// Metrics of the engine.
 #[derive(Clone, Debug)]
@@ -35,19 +37,33 @@ impl Metrics {
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let seconds = || exponential_buckets(0.001, 2.0, 16);
         let metrics = Self {
-            calls: IntCounterVec::new(Opts::new("tuma_provider_calls_total", "Calls of the provider by outcome"), &["outcome", "rule"])?,
+            calls: IntCounterVec::new(
+                Opts::new("tuma_provider_calls_total", "Calls of the provider by outcome"),
+                &["outcome", "rule"],
+            )?,
             call_seconds: Histogram::with_opts(
-                HistogramOpts::new("tuma_provider_call_seconds", "Time of one call of the provider").buckets(seconds()?),
+                HistogramOpts::new("tuma_provider_call_seconds", "Time of one call of the provider")
+                    .buckets(seconds()?),
             )?,
             calls_in_flight: IntGauge::new("tuma_provider_calls_in_flight", "Calls of the provider under way")?,
-            unclassified_answers: IntCounter::new("tuma_unclassified_answers_total", "Answers of the provider that no rule knows")?,
-            settled: IntCounterVec::new(Opts::new("tuma_messages_settled_total", "Messages that left the outbox"), &["status", "code"])?,
+            unclassified_answers: IntCounter::new(
+                "tuma_unclassified_answers_total",
+                "Answers of the provider that no rule knows",
+            )?,
+            settled: IntCounterVec::new(
+                Opts::new("tuma_messages_settled_total", "Messages that left the outbox"),
+                &["status", "code"],
+            )?,
             due_to_call_seconds: Histogram::with_opts(
-                HistogramOpts::new("tuma_due_to_call_seconds", "From the instant a message fell due to its call").buckets(seconds()?),
+                HistogramOpts::new("tuma_due_to_call_seconds", "From the instant a message fell due to its call")
+                    .buckets(seconds()?),
             )?,
             results_superseded: IntCounter::new("tuma_results_superseded_total", "Results whose claim was superseded")?,
             channels_owned: IntGauge::new("tuma_channels_owned", "Channels that this replica owns")?,
-            gates_closed: IntGaugeVec::new(Opts::new("tuma_gates_closed", "Closed gates of owned channels"), &["reason"])?,
+            gates_closed: IntGaugeVec::new(
+                Opts::new("tuma_gates_closed", "Closed gates of owned channels"),
+                &["reason"],
+            )?,
             recording: IntGauge::new("tuma_results_recordable", "Whether results can be written to the database")?,
         };
         registry.register(Box::new(metrics.calls.clone()))?;

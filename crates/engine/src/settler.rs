@@ -3,12 +3,13 @@
 //! A result is kept until it is written. While the database is away nothing new is sent: a message that was sent and
 //! not recorded would be sent again.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::decision::Step;
-use domain::id::{ChannelId, ReplicaId};
+use domain::id::{ChannelId, MessageId, ReplicaId};
 use store::Store;
 use store::settle::Settlement;
 use tokio::sync::mpsc;
@@ -48,8 +49,15 @@ impl Settler {
         let task = tokio::spawn(async move {
             let mut results = Vec::new();
             while receiver.recv_many(&mut results, RESULTS_MAX).await > 0 {
-                write(&store, replica, &metrics, &flag, &results).await;
-                for result in results.drain(..) {
+                let written = write(&store, replica, &metrics, &flag, &results).await;
+                // What still waits here may hold results of rows whose claims have lapsed: they go first.
+                if receiver.is_empty() && !flag.swap(true, Ordering::Relaxed) {
+                    metrics.recording.set(1);
+                    tracing::info!("results can be written again");
+                }
+                for result in
+                    results.drain(..).filter(|one| written.contains(&(one.settlement.message, one.settlement.claim)))
+                {
                     announce(&metrics, &wake, &result);
                 }
             }
@@ -57,7 +65,7 @@ impl Settler {
         (Self { sender, recording }, task)
     }
 
-    /// Whether results can be written: the last statement went through.
+    /// Whether results can be written: the last statement went through, and none from before waits.
     pub(crate) fn is_recording(&self) -> bool {
         self.recording.load(Ordering::Relaxed)
     }
@@ -69,27 +77,45 @@ impl Settler {
     }
 }
 
-/// Writes results, however long the database is away.
-async fn write(store: &Store, replica: ReplicaId, metrics: &Metrics, recording: &AtomicBool, results: &[Result]) {
+/// Writes results, however long the database is away; those that hold a value the database refuses are left to lapse.
+async fn write(
+    store: &Store,
+    replica: ReplicaId,
+    metrics: &Metrics,
+    recording: &AtomicBool,
+    results: &[Result],
+) -> HashSet<(MessageId, i64)> {
     let settlements: Vec<Settlement> = results.iter().map(|result| result.settlement.clone()).collect();
+    let mut written = HashSet::new();
+    let mut open = vec![&settlements[..]];
     let mut pause = PAUSE_FIRST;
     let mut repeated = false;
-    loop {
-        match store.settle(replica, &settlements).await {
+    while let Some(batch) = open.pop() {
+        match store.settle(replica, batch).await {
             Ok(changed) => {
-                if !recording.swap(true, Ordering::Relaxed) {
-                    tracing::info!("results can be written again");
-                }
-                metrics.recording.set(1);
-                let superseded = settlements.len().saturating_sub(changed);
-                if superseded > 0 && !repeated {
+                let superseded = batch.len().saturating_sub(changed.len());
+                if repeated {
+                    // A former call may have written them.
+                    written.extend(batch.iter().map(|one| (one.message, one.claim)));
+                } else if superseded > 0 {
                     metrics.results_superseded.inc_by(superseded as u64);
                     tracing::warn!(superseded, "results came under claims that were superseded");
                 }
-                return;
+                written.extend(changed);
+                repeated = false;
             }
+            Err(error) if error.is_of_a_value() => match batch {
+                [one] => {
+                    tracing::error!(%error, message = %one.message, "a result cannot be stored; its claim will lapse")
+                }
+                many => {
+                    let (first, second) = many.split_at(many.len() / 2);
+                    open.extend([second, first]);
+                }
+            },
             Err(error) => {
                 repeated = true;
+                open.push(batch);
                 if recording.swap(false, Ordering::Relaxed) {
                     tracing::error!(%error, "results cannot be written; sending pauses");
                 }
@@ -99,6 +125,7 @@ async fn write(store: &Store, replica: ReplicaId, metrics: &Metrics, recording: 
             }
         }
     }
+    written
 }
 
 fn announce(metrics: &Metrics, wake: &Wake, result: &Result) {

@@ -91,8 +91,15 @@ impl Lipachat {
 impl Provider for Lipachat {
     async fn call(&self, call: Call<'_>) -> Report {
         let request = render(call.part, call.from, call.to);
-        classify(&self.post(request, call.key.expose_secret(), call.timeout).await)
+        let key = call.key.expose_secret();
+        let report = classify(&self.post(request, key, call.timeout).await);
+        Report { detail: without_key(report.detail, key), ..report }
     }
+}
+
+/// A provider may repeat the key in its text, in any case; the record must not hold it.
+fn without_key(detail: String, key: &str) -> String {
+    if key.is_empty() { detail } else { detail.replace(&key.to_lowercase(), "[key]").replace(key, "[key]") }
 }
 
 /// Checks that an address is scheme and host only.

@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::vault::Vault;
 
 /// Waiting for one answer.
-const ANSWER_WAIT: Duration = Duration::from_secs(5);
+pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
 /// Parameters of a statement.
 pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -50,6 +50,8 @@ impl Store {
         let pool = database.pool(pool_size)?;
         let clock = DatabaseClock::new(Timestamp::UNIX_EPOCH, Instant::now());
         let store = Self { pool, database, clock, vault, metrics };
+        // The first reading waits for the connection and is off by half of that; the second one counts.
+        store.read_clock().await?;
         store.read_clock().await?;
         Ok(store)
     }

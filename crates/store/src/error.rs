@@ -40,6 +40,12 @@ impl Error {
         matches!(self, Self::Unavailable(_) | Self::Unknown(_))
     }
 
+    /// Whether a value in the statement is what the database refuses (class 22): without it the rest goes through.
+    #[must_use]
+    pub fn is_of_a_value(&self) -> bool {
+        matches!(self, Self::Refused { source, .. } if source.code().is_some_and(|state| state.code().starts_with("22")))
+    }
+
     /// Sorts an error of a statement that was handed to the driver.
     pub(crate) fn of_statement(statement: &'static str, source: tokio_postgres::Error) -> Self {
         let Some(state) = source.code() else {

@@ -15,12 +15,14 @@ const CLOSE: &str = "-- store.gate.close
 INSERT INTO channel_gates (workspace_id, channel_id, reason, since, until, closings)
 SELECT $1, $2, $3, $4, $5, $6
 WHERE EXISTS (SELECT 1 FROM channel_leases WHERE workspace_id = $1 AND channel_id = $2 AND epoch = $7)
+AND EXISTS (SELECT 1 FROM channels WHERE workspace_id = $1 AND channel_id = $2 AND revision = $8)
 ON CONFLICT (workspace_id, channel_id) DO UPDATE
 SET reason = excluded.reason, since = excluded.since, until = excluded.until, closings = excluded.closings";
 
 const OPEN: &str = "-- store.gate.open
 DELETE FROM channel_gates WHERE workspace_id = $1 AND channel_id = $2
-AND EXISTS (SELECT 1 FROM channel_leases WHERE workspace_id = $1 AND channel_id = $2 AND epoch = $3)";
+AND EXISTS (SELECT 1 FROM channel_leases WHERE workspace_id = $1 AND channel_id = $2 AND epoch = $3)
+AND EXISTS (SELECT 1 FROM channels WHERE workspace_id = $1 AND channel_id = $2 AND revision = $4)";
 
 impl Store {
     /// The gate of a channel, when it is closed.
@@ -41,10 +43,22 @@ impl Store {
             Some(gate) => {
                 let closings = i32::try_from(gate.closings).unwrap_or(i32::MAX);
                 let reason = gate.reason.as_str();
-                self.query(CLOSE, &[&workspace, &channel, &reason, &gate.since, &gate.until, &closings, &lease.epoch])
-                    .await
+                self.query(
+                    CLOSE,
+                    &[
+                        &workspace,
+                        &channel,
+                        &reason,
+                        &gate.since,
+                        &gate.until,
+                        &closings,
+                        &lease.epoch,
+                        &lease.revision,
+                    ],
+                )
+                .await
             }
-            None => self.query(OPEN, &[&workspace, &channel, &lease.epoch]).await,
+            None => self.query(OPEN, &[&workspace, &channel, &lease.epoch, &lease.revision]).await,
         }
         .map(drop)
     }

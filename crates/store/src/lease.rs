@@ -24,6 +24,8 @@ pub struct Lease {
     pub epoch: i64,
     /// Revision of the channel's settings.
     pub revision: i64,
+    /// What is left of the second in which a former owner may have used up the channel's rate.
+    pub rest: Duration,
 }
 
 const HOLD: &str = "-- store.lease.hold
@@ -36,17 +38,24 @@ WITH seen AS (
     AND NOT EXISTS (SELECT 1 FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted
         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
         AND l.classid = $3::int::oid AND l.objid = r.number::oid)
+), takeable AS MATERIALIZED (
+    SELECT l.workspace_id, l.channel_id, c.revision,
+        CASE WHEN l.replica_id = $1 OR l.expires_at <= clock_timestamp() - interval '1 second' THEN 0
+            WHEN l.expires_at <= clock_timestamp() THEN 1 - extract(epoch FROM clock_timestamp() - l.expires_at)
+            ELSE 1 END::float8 AS rest
+    FROM channel_leases l
+    JOIN channels c ON c.workspace_id = l.workspace_id AND c.channel_id = l.channel_id AND c.status = 'active'
+    WHERE l.replica_id = $1 OR l.replica_id IS NULL OR l.expires_at < clock_timestamp()
+    OR l.replica_id IN (SELECT replica_id FROM gone)
+    ORDER BY l.channel_id FOR UPDATE OF l
 ), held AS (
     UPDATE channel_leases l
     SET replica_id = $1, expires_at = clock_timestamp() + make_interval(secs => $2),
         epoch = CASE WHEN l.replica_id = $1 THEN l.epoch ELSE l.epoch + 1 END
-    FROM channels c
-    WHERE c.workspace_id = l.workspace_id AND c.channel_id = l.channel_id AND c.status = 'active'
-    AND (l.replica_id = $1 OR l.replica_id IS NULL OR l.expires_at < clock_timestamp()
-        OR l.replica_id IN (SELECT replica_id FROM gone))
-    RETURNING l.workspace_id, l.channel_id, l.epoch, c.revision
+    FROM takeable t WHERE t.workspace_id = l.workspace_id AND t.channel_id = l.channel_id
+    RETURNING l.workspace_id, l.channel_id, l.epoch, t.revision, t.rest
 )
-SELECT workspace_id, channel_id, epoch, revision FROM held ORDER BY channel_id";
+SELECT workspace_id, channel_id, epoch, revision, rest FROM held ORDER BY channel_id";
 
 const RELEASE: &str = "-- store.lease.release
 UPDATE channel_leases SET replica_id = NULL, expires_at = clock_timestamp() WHERE replica_id = $1";
@@ -71,10 +80,12 @@ impl Store {
 }
 
 fn lease(row: &Row) -> Result<Lease, Error> {
+    let rest: f64 = get(row, 4)?;
     Ok(Lease {
         workspace: WorkspaceId(get(row, 0)?),
         channel: ChannelId(get(row, 1)?),
         epoch: get(row, 2)?,
         revision: get(row, 3)?,
+        rest: Duration::try_from_secs_f64(rest).unwrap_or_default(),
     })
 }

@@ -7,7 +7,7 @@
 use domain::id::ReplicaId;
 use tokio_postgres::Client;
 
-use crate::client::{Store, get};
+use crate::client::{ANSWER_WAIT, Store, get};
 use crate::error::Error;
 
 /// First half of the advisory lock's key; the second is the replica's number.
@@ -50,9 +50,9 @@ impl Store {
     pub async fn show_presence(&self, replica: ReplicaId) -> Result<Presence, Error> {
         let number: i32 = get(&self.one(REGISTER, &[&replica.0]).await?, 0)?;
         let client = self.database().connect().await?;
-        let row = client
-            .query_one(TRY_PRESENCE, &[&PRESENCE_CLASS, &number])
+        let row = tokio::time::timeout(ANSWER_WAIT, client.query_one(TRY_PRESENCE, &[&PRESENCE_CLASS, &number]))
             .await
+            .map_err(|_| Error::Unavailable("presence: no answer in time".to_owned()))?
             .map_err(|error| Error::of_statement("store.replica.try_presence", error))?;
         if !get::<bool>(&row, 0)? {
             return Err(Error::Unavailable("the former presence of this replica has not ended yet".to_owned()));

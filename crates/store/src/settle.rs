@@ -11,7 +11,7 @@ use domain::schedule::DueReason;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::client::Store;
+use crate::client::{Store, get};
 use crate::error::Error;
 use crate::message::WAITING;
 
@@ -59,39 +59,39 @@ WITH input AS (
 ), ended AS (
     DELETE FROM outbox o USING input i
     WHERE i.status IS NOT NULL AND o.workspace_id = i.workspace_id AND o.message_id = i.message_id AND o.claim = i.claim
-    RETURNING o.workspace_id, o.message_id
+    RETURNING o.workspace_id, o.message_id, i.claim
 ), kept AS (
     UPDATE outbox o SET claim = o.claim + 1, due_at = i.due_at, due_reason = i.due_reason, part = i.part, tries = i.tries,
         maybe_sent = i.maybe_sent
     FROM input i
     WHERE i.status IS NULL AND o.workspace_id = i.workspace_id AND o.message_id = i.message_id AND o.claim = i.claim
-    RETURNING o.workspace_id, o.message_id
+    RETURNING o.workspace_id, o.message_id, i.claim
 ), settled AS (
-    SELECT workspace_id, message_id FROM ended UNION ALL SELECT workspace_id, message_id FROM kept
+    SELECT workspace_id, message_id, claim FROM ended UNION ALL SELECT workspace_id, message_id, claim FROM kept
 ), shown AS (
     UPDATE messages m SET updated_at = $22, status = coalesce(i.status, m.status), reason = i.reason,
         last_status_at = CASE WHEN i.status IS NULL THEN m.last_status_at ELSE $22 END,
         failure_code = i.failure_code, failure_source = i.failure_source, failure_source_code = i.failure_source_code,
         platform_references = CASE WHEN i.platform_reference IS NULL THEN m.platform_references
             ELSE m.platform_references || i.platform_reference END
-    FROM input i JOIN settled s ON s.workspace_id = i.workspace_id AND s.message_id = i.message_id
+    FROM input i JOIN settled s ON s.workspace_id = i.workspace_id AND s.message_id = i.message_id AND s.claim = i.claim
     WHERE (i.status IS NOT NULL OR i.platform_reference IS NOT NULL)
     AND m.workspace_id = i.workspace_id AND m.message_id = i.message_id AND m.status = $23
 ), recorded AS (
     INSERT INTO attempts (workspace_id, message_id, claim, part, replica_id, started_at, finished_at, outcome, rule, http_status, detail)
     SELECT i.workspace_id, i.message_id, i.claim, i.tried_part, $24, i.started_at, i.finished_at, i.outcome, i.rule, i.http_status, i.detail
-    FROM input i JOIN settled s ON s.workspace_id = i.workspace_id AND s.message_id = i.message_id
+    FROM input i JOIN settled s ON s.workspace_id = i.workspace_id AND s.message_id = i.message_id AND s.claim = i.claim
     WHERE i.outcome IS NOT NULL
 )
-SELECT workspace_id, message_id FROM settled";
+SELECT message_id, claim FROM settled";
 
 impl Store {
-    /// Writes results in one commit; answers how many of them changed something. The others were superseded, or had been
+    /// Writes results in one commit; answers message and claim of those that changed something. The others were superseded, or had been
     /// written by a former call whose answer was lost.
     ///
     /// # Errors
     /// When the database cannot be used; may be repeated.
-    pub async fn settle(&self, replica: ReplicaId, results: &[Settlement]) -> Result<usize, Error> {
+    pub async fn settle(&self, replica: ReplicaId, results: &[Settlement]) -> Result<Vec<(MessageId, i64)>, Error> {
         let mut input = Input::default();
         for result in results {
             input.push(result, self.now());
@@ -127,7 +127,7 @@ impl Store {
                 ],
             )
             .await?;
-        Ok(rows.len())
+        rows.iter().map(|row| Ok((MessageId(get(row, 0)?), get(row, 1)?))).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 //! Four shapes are known (Lipachat docs, "Sending Messages" and the flow pages): success with data, error, success
 //! without data, and the framework's own error body with a number for `status`.
 
+use domain::outcome::bounded_detail;
 use serde_json::Value;
 
 /// Bytes read of an answer; a real one has a few hundred.
@@ -59,7 +60,8 @@ pub fn read(answer: &Answer) -> Reading {
     };
     let shape = match (body.get("status").and_then(Value::as_str), body.get("data")) {
         (Some("success"), Some(Value::Object(data))) => {
-            let id = |name: &str| data.get(name).and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned);
+            let id =
+                |name: &str| data.get(name).and_then(Value::as_str).map(bounded_detail).filter(|id| !id.is_empty());
             Shape::Success { message_id: id("messageId"), wa_id: id("waId") }
         }
         (Some("success"), _) => Shape::SuccessWithoutData,

@@ -185,10 +185,11 @@ fn show(answer: &Value, as_json: bool) {
 }
 
 fn line(item: &Value) -> String {
-    let shown =
-        item.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()).map(|(name, value)| match value.as_str() {
+    let shown = item.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()).map(|(name, value)| {
+        match value.as_str() {
             Some(text) => format!("{name}={text}"),
             None => format!("{name}={value}"),
-        });
+        }
+    });
     shown.collect::<Vec<_>>().join("  ")
 }

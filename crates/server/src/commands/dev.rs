@@ -27,6 +27,8 @@ use crate::signals::asked_to_stop;
 use identity::Identity;
 
 const DATABASE: &str = "tuma";
+/// Between two looks whether PostgreSQL still runs.
+const DATABASE_LOOK: Duration = Duration::from_secs(1);
 const METRICS_PORT: u16 = 9464;
 const SANDBOX_PORT: u16 = 8081;
 
@@ -64,7 +66,7 @@ pub async fn run(args: DevArgs) -> ExitCode {
         started = start(&args, &folder) => started,
         _ = &mut asked => return ExitCode::SUCCESS,
     };
-    let dev = match started {
+    let mut dev = match started {
         Ok(dev) => dev,
         Err(why) => {
             complain(why);
@@ -72,9 +74,22 @@ pub async fn run(args: DevArgs) -> ExitCode {
         }
     };
     announce(&dev, &args, &folder);
-    let stopped = asked.await;
+    let code = tokio::select! {
+        stopped = asked => if stopped.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
+        () = database_ended(&mut dev.cluster) => {
+            complain("PostgreSQL ended; nothing accepted is lost, start again on the same data folder");
+            ExitCode::FAILURE
+        }
+    };
     dev.stop().await;
-    if stopped.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    code
+}
+
+/// Returns when the private PostgreSQL is gone without having been asked to stop.
+async fn database_ended(cluster: &mut Cluster) {
+    while !cluster.has_exited() {
+        tokio::time::sleep(DATABASE_LOOK).await;
+    }
 }
 
 impl Dev {

@@ -85,8 +85,7 @@ impl Dev {
         let mut rest = BufReader::new(process.0.stdout.take().expect("piped"));
         let mut line = String::new();
         rest.read_line(&mut line).expect("a line");
-        let ready =
-            serde_json::from_str(&line).expect("one line of JSON");
+        let ready = serde_json::from_str(&line).expect("one line of JSON");
         Self { process, ready, rest }
     }
 

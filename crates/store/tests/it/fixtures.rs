@@ -78,7 +78,7 @@ impl Fixture {
     }
 
     pub(crate) async fn settle(&self, replica: ReplicaId, results: &[Settlement]) -> usize {
-        self.store.settle(replica, results).await.expect("settled")
+        self.store.settle(replica, results).await.expect("settled").len()
     }
 
     /// Lets every claim lapse.

@@ -1,0 +1,53 @@
+//! Messages as the API would have stored them.
+
+use domain::content::{Content, Part, Text};
+use domain::id::{ContactId, MessageId, PartId};
+use domain::message::Lane;
+use domain::phone::PhoneNumber;
+use jiff::{SignedDuration, Timestamp};
+use store::accept::NewMessage;
+use testkit::Tenant;
+use uuid::Uuid;
+
+/// A text that is due now and valid for an hour.
+pub(crate) fn text(tenant: &Tenant, now: Timestamp, text: &str) -> NewMessage {
+    of_parts(tenant, now, &[text])
+}
+
+/// A message of several parts that is due now and valid for an hour.
+pub(crate) fn of_parts(tenant: &Tenant, now: Timestamp, texts: &[&str]) -> NewMessage {
+    let recipient = PhoneNumber::parse("+254712345678").expect("a number");
+    NewMessage {
+        id: MessageId(Uuid::now_v7()),
+        workspace: tenant.workspace,
+        channel: tenant.channel.id,
+        contact: ContactId::of_number(tenant.workspace, recipient.e164()),
+        recipient,
+        key: None,
+        fingerprint: [0; 32],
+        body: "{}".to_owned(),
+        parts: texts.iter().map(|text| part(text)).collect(),
+        reference: String::new(),
+        tags: Vec::new(),
+        meta: "{}".to_owned(),
+        scheduled_for: None,
+        expires_at: after(now, 3_600_000),
+        due_at: now,
+        lane: Lane::Normal,
+        created_at: now,
+    }
+}
+
+/// Milliseconds after an instant.
+pub(crate) fn after(now: Timestamp, milliseconds: i64) -> Timestamp {
+    now.checked_add(SignedDuration::from_millis(milliseconds)).expect("in range")
+}
+
+/// The ids that go out for a message, in order.
+pub(crate) fn part_ids(message: &NewMessage) -> Vec<String> {
+    message.parts.iter().map(|part| part.id.to_string()).collect()
+}
+
+fn part(text: &str) -> Part {
+    Part { id: PartId(Uuid::new_v4()), content: Content::Text(Text::new(text).expect("a text")) }
+}
