@@ -83,13 +83,13 @@ impl Access {
         request: &HttpRequest,
         scope: Scope,
     ) -> Result<WorkspaceId, ApiError> {
-        let secret = credential(request, &["accesskey", "bearer"]).ok_or(ApiError::Unauthorized)?;
-        let hash = hash_of(secret).ok_or(ApiError::Unauthorized)?;
+        let secret = credential(request, &["accesskey", "bearer"]).ok_or(ApiError::Unauthorized("access key"))?;
+        let hash = hash_of(secret).ok_or(ApiError::Unauthorized("access key"))?;
         let known = match self.keys.get(&hash) {
             Some(known) => known,
             None => self.keys.put(hash, store.find_access_key(hash).await?),
         };
-        let key = known.ok_or(ApiError::Unauthorized)?;
+        let key = known.ok_or(ApiError::Unauthorized("access key"))?;
         let asked: Option<WorkspaceId> = request.match_info().get("workspace").and_then(|text| text.parse().ok());
         if asked != Some(key.workspace) {
             return Err(ApiError::NotFound("workspace"));
@@ -130,9 +130,13 @@ impl Access {
 /// # Errors
 /// 401 for any other.
 pub(crate) fn admin(request: &HttpRequest, token: &SecretString) -> Result<(), ApiError> {
-    let given = credential(request, &["bearer"]).ok_or(ApiError::Unauthorized)?;
+    let given = credential(request, &["bearer"]).ok_or(ApiError::Unauthorized("admin token"))?;
     let (given, expected) = (Sha256::digest(given.as_bytes()), Sha256::digest(token.expose_secret().as_bytes()));
-    if bool::from(given.as_slice().ct_eq(expected.as_slice())) { Ok(()) } else { Err(ApiError::Unauthorized) }
+    if bool::from(given.as_slice().ct_eq(expected.as_slice())) {
+        Ok(())
+    } else {
+        Err(ApiError::Unauthorized("admin token"))
+    }
 }
 
 /// The credential of the one `Authorization` header, if its scheme is one of these.

@@ -37,9 +37,7 @@ pub(crate) fn decode(key: &[u8], list: List, token: &str) -> Option<MessageId> {
 }
 
 fn sign(key: &[u8], list: List, id: MessageId) -> Hmac<Sha256> {
-    // HMAC takes keys of any length.
-    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key)
-        .unwrap_or_else(|_| <Hmac<Sha256> as KeyInit>::new(&Default::default()));
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(list.workspace.0.as_bytes());
     mac.update(list.channel.0.as_bytes());
     mac.update(match list.order {

@@ -15,8 +15,8 @@ const RETRY_AFTER_SECONDS: u32 = 1;
 pub(crate) enum ApiError {
     /// Not JSON, or not JSON that can be stored.
     MalformedRequest(String),
-    /// No valid key.
-    Unauthorized,
+    /// No valid credential of the kind that is needed.
+    Unauthorized(&'static str),
     /// The key lacks a scope.
     Forbidden(&'static str),
     /// Not there, or not yours.
@@ -58,8 +58,8 @@ impl ApiError {
             Self::MalformedRequest(why) => {
                 (StatusCode::BAD_REQUEST, "MalformedRequest", format!("The request could not be read: {why}"))
             }
-            Self::Unauthorized => {
-                (StatusCode::UNAUTHORIZED, "Unauthorized", "A valid access key is required".to_owned())
+            Self::Unauthorized(what) => {
+                (StatusCode::UNAUTHORIZED, "Unauthorized", format!("A valid {what} is required"))
             }
             Self::Forbidden(scope) => {
                 (StatusCode::FORBIDDEN, "Forbidden", format!("The access key lacks the scope {scope}"))
@@ -141,7 +141,7 @@ impl ResponseError for ApiError {
             Self::MethodNotAllowed(allowed) => {
                 response.insert_header((header::ALLOW, *allowed));
             }
-            Self::Unauthorized => {
+            Self::Unauthorized(_) => {
                 response.insert_header((header::WWW_AUTHENTICATE, "AccessKey"));
             }
             // What is left of a body that was not read must not be taken for the next request.

@@ -76,6 +76,12 @@ impl<'a> Fields<'a> {
         self.checked(name, value.as_array(), "value must be an array", violations)
     }
 
+    /// A list that must be there.
+    pub(crate) fn required_array(&mut self, name: &'static str, violations: &mut Violations) -> Option<&'a Vec<Value>> {
+        let value = self.required(name, violations)?;
+        self.checked(name, value.as_array(), "value must be an array", violations)
+    }
+
     /// An object, if there is one.
     pub(crate) fn object(&mut self, name: &'static str, violations: &mut Violations) -> Option<Fields<'a>> {
         let value = self.optional(name)?;

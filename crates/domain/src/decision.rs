@@ -69,7 +69,7 @@ pub struct Ruling {
 /// Decides what follows from the outcome of one call. `jitter` is in `0.0..1.0`.
 #[must_use]
 pub fn after_call(report: &Report, progress: &Progress, policy: &RetryPolicy, now: Timestamp, jitter: f64) -> Ruling {
-    let ours = |code| Step::Failed(provider_failure(code, report));
+    let failed = |code| Step::Failed(provider_failure(code, report));
     match report.outcome {
         Outcome::Sent { .. } if progress.part + 1 < progress.parts => {
             Ruling { step: Step::NextPart, signal: Signal::Healthy }
@@ -80,12 +80,12 @@ pub fn after_call(report: &Report, progress: &Progress, policy: &RetryPolicy, no
             Ruling { step: give_back(progress, now), signal: Signal::RateLimited(retry_after) }
         }
         Outcome::NotConnected => Ruling { step: give_back(progress, now), signal: Signal::Unreachable },
-        Outcome::Refused(code) => Ruling { step: ours(code), signal: Signal::Healthy },
+        Outcome::Refused(code) => Ruling { step: failed(code), signal: Signal::Healthy },
         Outcome::Duplicate => {
             // The first try of a part cannot repeat anything; a later one most likely repeats what went through before.
             let repeats = progress.maybe_sent || progress.tries > 1;
             let code = if repeats { FailureCode::OutcomeUnknown } else { FailureCode::InvalidMessage };
-            Ruling { step: ours(code), signal: Signal::Healthy }
+            Ruling { step: failed(code), signal: Signal::Healthy }
         }
         Outcome::TryAgain => Ruling {
             step: try_again(report, progress, policy, now, jitter, progress.maybe_sent),

@@ -214,20 +214,10 @@ mod tests {
         for _ in 0..8 {
             health.apply(Signal::Unreachable, now, &POLICY, 0.999_999);
             let until = health.gate.expect("closed").until;
-            pauses.push(until.duration_since(now).as_millis().div_ceil_1000());
+            pauses.push((until.duration_since(now).as_millis() + 999) / 1000);
             now = until;
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30, 30]);
-    }
-
-    trait CeilSeconds {
-        fn div_ceil_1000(self) -> i128;
-    }
-
-    impl CeilSeconds for i128 {
-        fn div_ceil_1000(self) -> i128 {
-            (self + 999) / 1000
-        }
     }
 
     #[test]

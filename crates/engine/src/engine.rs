@@ -13,7 +13,7 @@ use store::lease::Lease;
 use store::replica::Presence;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::attempt::Line;
 use crate::lane::{Lane, Order, Shared};
@@ -24,6 +24,8 @@ use crate::wake::{Hints, Wake};
 
 /// Rest of a lane that takes over from one of the same replica: that one may have used up the rate of the last second.
 const REST: Duration = Duration::from_secs(1);
+/// A channel that cannot be run is tried again after this time.
+const UNUSABLE_LOOK: Duration = Duration::from_secs(60);
 /// Beyond the longest call, for settling what came last.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
 
@@ -87,7 +89,7 @@ impl<P: Provider> Engine<P> {
             lanes: HashMap::new(),
             ending: JoinSet::new(),
             presence: None,
-            unusable: HashSet::new(),
+            unusable: HashMap::new(),
             changed: HashSet::new(),
         };
         let task = tokio::spawn(owner.run(ordered, settling));
@@ -106,8 +108,8 @@ struct Owner<P> {
     lanes: HashMap<ChannelId, LaneHandle>,
     ending: JoinSet<()>,
     presence: Option<Presence>,
-    /// Channels that cannot be run as they are configured, so that each is said once.
-    unusable: HashSet<(ChannelId, i64)>,
+    /// Channels that this replica cannot run, as with another secret key, and since when: others may.
+    unusable: HashMap<ChannelId, Instant>,
     /// Channels whose settings changed and whose lane has not been started since.
     changed: HashSet<ChannelId>,
 }
@@ -166,7 +168,10 @@ impl<P: Provider> Owner<P> {
                 }
             };
         }
-        match store.hold_leases(replica, self.shared.settings.lease).await {
+        self.unusable.retain(|_, since| since.elapsed() < UNUSABLE_LOOK);
+        let unusable: Vec<ChannelId> = self.unusable.keys().copied().collect();
+        self.shared.metrics.channels_unusable.set(i64::try_from(unusable.len()).unwrap_or(i64::MAX));
+        match store.hold_leases(replica, self.shared.settings.lease, &unusable).await {
             Ok(leases) => self.follow(leases).await,
             // Lanes stay: what they claim is fenced by the lease itself.
             Err(error) => tracing::warn!(%error, "leases cannot be renewed"),
@@ -216,14 +221,16 @@ impl<P: Provider> Owner<P> {
         let (settings, key, gate) = match loaded.await {
             Ok((Some(settings), Some(key), gate)) => (settings, key, gate),
             Ok(_) => return,
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, %channel, "the channel cannot be loaded");
+                return;
+            }
             Err(error) => {
-                if self.unusable.insert((channel, lease.revision)) {
-                    tracing::error!(%error, %channel, "the channel cannot be run");
-                }
+                tracing::error!(%error, %channel, "the channel cannot be run here; it is left to other replicas");
+                self.unusable.insert(channel, Instant::now());
                 return;
             }
         };
-        self.unusable.remove(&(channel, lease.revision));
         let is_changed = self.changed.remove(&channel);
         let gate = gate.map(|gate| match gate.reason {
             GateReason::Credentials if is_changed => Gate { until: store.now(), ..gate },

@@ -25,7 +25,7 @@ use crate::attempt::{self, Line, Made, Ready};
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::settings::Settings;
-use crate::settler::{Result as Settled, Settler};
+use crate::settler::{Settled, Settler};
 use crate::wake::LetterBox;
 
 /// Rows taken at once; more would only grow old waiting for their turn.

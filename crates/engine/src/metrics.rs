@@ -23,6 +23,8 @@ pub struct Metrics {
     pub results_superseded: IntCounter,
     /// Channels that this replica owns.
     pub channels_owned: IntGauge,
+    /// Channels that this replica cannot run, and leaves to others.
+    pub channels_unusable: IntGauge,
     /// Closed gates of owned channels, by reason.
     pub gates_closed: IntGaugeVec,
     /// Whether results can be written (1) or the database is away (0); nothing new is sent meanwhile.
@@ -60,6 +62,7 @@ impl Metrics {
             )?,
             results_superseded: IntCounter::new("tuma_results_superseded_total", "Results whose claim was superseded")?,
             channels_owned: IntGauge::new("tuma_channels_owned", "Channels that this replica owns")?,
+            channels_unusable: IntGauge::new("tuma_channels_unusable", "Channels that this replica cannot run")?,
             gates_closed: IntGaugeVec::new(
                 Opts::new("tuma_gates_closed", "Closed gates of owned channels"),
                 &["reason"],
@@ -74,6 +77,7 @@ impl Metrics {
         registry.register(Box::new(metrics.due_to_call_seconds.clone()))?;
         registry.register(Box::new(metrics.results_superseded.clone()))?;
         registry.register(Box::new(metrics.channels_owned.clone()))?;
+        registry.register(Box::new(metrics.channels_unusable.clone()))?;
         registry.register(Box::new(metrics.gates_closed.clone()))?;
         registry.register(Box::new(metrics.recording.clone()))?;
         metrics.recording.set(1);

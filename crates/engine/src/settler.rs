@@ -28,7 +28,7 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(2);
 
 /// A result with the channel it belongs to.
 #[derive(Debug)]
-pub(crate) struct Result {
+pub(crate) struct Settled {
     pub(crate) channel: ChannelId,
     pub(crate) settlement: Settlement,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Result {
 /// Takes results. Cheap to clone; the task ends when the last one is dropped and all is written.
 #[derive(Clone, Debug)]
 pub(crate) struct Settler {
-    sender: mpsc::Sender<Result>,
+    sender: mpsc::Sender<Settled>,
     recording: Arc<AtomicBool>,
 }
 
@@ -71,7 +71,7 @@ impl Settler {
     }
 
     /// Hands over a result; waits while too many wait.
-    pub(crate) async fn settle(&self, result: Result) {
+    pub(crate) async fn settle(&self, result: Settled) {
         // The task lives as long as there is a sender.
         drop(self.sender.send(result).await);
     }
@@ -83,7 +83,7 @@ async fn write(
     replica: ReplicaId,
     metrics: &Metrics,
     recording: &AtomicBool,
-    results: &[Result],
+    results: &[Settled],
 ) -> HashSet<(MessageId, i64)> {
     let settlements: Vec<Settlement> = results.iter().map(|result| result.settlement.clone()).collect();
     let mut written = HashSet::new();
@@ -128,7 +128,7 @@ async fn write(
     written
 }
 
-fn announce(metrics: &Metrics, wake: &Wake, result: &Result) {
+fn announce(metrics: &Metrics, wake: &Wake, result: &Settled) {
     match &result.settlement.step {
         Step::Sent => metrics.settled.with_label_values(&["sent", "0"]).inc(),
         Step::Failed(failure) => {

@@ -28,11 +28,11 @@ enum When {
     Status(u16, u16),
     /// HTTP status within these bounds and a body that names the message.
     Named(u16, u16),
-    /// `status: "success"` without data, and one of these words in the texts.
+    /// `status: "success"` that names nothing, and one of these words in the texts; not in a 5xx.
     EmptySuccess(&'static [&'static str]),
-    /// `status: "error"`, and one of these words in the texts.
+    /// `status: "error"`, and one of these words in the texts; not in a 5xx, which says that the provider itself failed.
     ErrorText(&'static [&'static str]),
-    /// `status: "success"` without data.
+    /// `status: "success"` that names nothing.
     AnyEmptySuccess,
     /// `status: "error"`.
     AnyError,
@@ -97,11 +97,9 @@ const ROWS: &[Row] = &[
     row("sender-not-found", When::ErrorText(&["not found"]), Means::Refused(FailureCode::InvalidMessage)),
     // Meta 100, 131008, 131009, 131051: parameters.
     row("invalid-text", When::ErrorText(&["131008", "131009", "131051", "(#100)"]), Means::Refused(FailureCode::InvalidMessage)),
-    // docs (text page): framework body with 400. 404, 405, 413, 415, 422 by the framework's defaults.
+    // docs (text page): framework body with 400. 413 and 422 by the framework's defaults.
     row("invalid-status", When::Status(400, 400), Means::Refused(FailureCode::InvalidMessage)),
-    row("not-found-status", When::Status(404, 405), Means::Refused(FailureCode::InvalidMessage)),
     row("too-large-status", When::Status(413, 413), Means::Refused(FailureCode::InvalidMessage)),
-    row("media-type-status", When::Status(415, 415), Means::Refused(FailureCode::InvalidMessage)),
     row("unprocessable-status", When::Status(422, 422), Means::Refused(FailureCode::InvalidMessage)),
     // docs (flow pages): "Request failed." says nothing of the cause.
     row("request-failed", When::ErrorText(&["request failed"]), Means::TryAgain),
@@ -109,6 +107,9 @@ const ROWS: &[Row] = &[
     row("request-timeout", When::Status(408, 408), Means::TryAgain),
     // Never followed: the key must not travel to another host.
     row("redirect", When::Status(300, 399), Means::TryAgain),
+    // Says that the address is wrong, not the message: a proxy without its backend answers so, too.
+    guess("not-found-status", When::Status(404, 405), Means::TryAgain),
+    guess("media-type-status", When::Status(415, 415), Means::TryAgain),
     guess("unclassified-error", When::AnyError, Means::TryAgain),
     // Says success and names nothing: perhaps sent.
     guess("unclassified-success", When::AnyEmptySuccess, Means::Unknown),
@@ -166,23 +167,21 @@ fn sent(reading: &Reading) -> Outcome {
     match &reading.shape {
         Shape::Success { message_id, wa_id } => Outcome::Sent { message_id: message_id.clone(), wa_id: wa_id.clone() },
         // The row fits success with names only; anything else would be a fault of the table.
-        Shape::SuccessWithoutData | Shape::Error | Shape::OtherJson | Shape::NotJson => Outcome::Unknown,
+        Shape::EmptySuccess | Shape::Error | Shape::OtherJson | Shape::NotJson => Outcome::Unknown,
     }
 }
 
 impl Row {
     fn fits(&self, answer: &Answer, reading: &Reading) -> bool {
         let within = |low, high| (low..=high).contains(&answer.status);
-        let says = |words: &[&str]| words.iter().any(|word| reading.text.contains(word));
+        let text = reading.text.to_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
         match self.when {
             When::Status(low, high) => within(low, high),
-            When::Named(low, high) => {
-                within(low, high)
-                    && matches!(&reading.shape, Shape::Success { message_id, wa_id } if message_id.is_some() || wa_id.is_some())
-            }
-            When::EmptySuccess(words) => reading.shape == Shape::SuccessWithoutData && says(words),
-            When::ErrorText(words) => reading.shape == Shape::Error && says(words),
-            When::AnyEmptySuccess => matches!(reading.shape, Shape::SuccessWithoutData | Shape::Success { .. }),
+            When::Named(low, high) => within(low, high) && matches!(reading.shape, Shape::Success { .. }),
+            When::EmptySuccess(words) => reading.shape == Shape::EmptySuccess && answer.status < 500 && says(words),
+            When::ErrorText(words) => reading.shape == Shape::Error && answer.status < 500 && says(words),
+            When::AnyEmptySuccess => matches!(reading.shape, Shape::EmptySuccess | Shape::Success { .. }),
             When::AnyError => reading.shape == Shape::Error,
             When::Always => true,
         }

@@ -99,7 +99,7 @@ impl Provider for Lipachat {
 
 /// A provider may repeat the key in its text, in any case; the record must not hold it.
 fn without_key(detail: String, key: &str) -> String {
-    if key.is_empty() { detail } else { detail.replace(&key.to_lowercase(), "[key]").replace(key, "[key]") }
+    if key.is_empty() { detail } else { detail.replace(key, "[key]").replace(&key.to_lowercase(), "[key]") }
 }
 
 /// Checks that an address is scheme and host only.

@@ -70,7 +70,7 @@ pub struct DevArgs {
     #[arg(long, conflicts_with = "data_dir")]
     pub ephemeral: bool,
     /// Send to this upstream instead of the sandbox: scheme and host.
-    #[arg(long)]
+    #[arg(long, value_parser = crate::config::bare_url)]
     pub lipachat_url: Option<String>,
     /// Print exactly one line of JSON on standard output once ready.
     #[arg(long)]

@@ -129,8 +129,8 @@ pub fn read(environment: &BTreeMap<String, String>) -> Result<Config, Problems> 
     );
     let listen = parsed(environment, "TUMA_LISTEN", address, &mut keep);
     let metrics_listen = parsed(environment, "TUMA_METRICS_LISTEN", address, &mut keep);
-    let lipachat_url = parsed(environment, "TUMA_LIPACHAT_URL", provider_url, &mut keep);
-    parsed(environment, "TUMA_PUBLIC_URL", provider_url, &mut keep);
+    let lipachat_url = parsed(environment, "TUMA_LIPACHAT_URL", bare_url, &mut keep);
+    parsed(environment, "TUMA_PUBLIC_URL", bare_url, &mut keep);
     let admin_token = parsed(environment, "TUMA_ADMIN_TOKEN", admin_token, &mut keep);
     let key = parsed(environment, "TUMA_SECRET_KEY", secret_key, &mut keep);
     let previous = parsed(environment, "TUMA_SECRET_KEY_PREVIOUS", secret_key, &mut keep);
@@ -191,7 +191,8 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "must be an address and a port, such as 127.0.0.1:8080".to_owned())
 }
 
-fn provider_url(text: &str) -> Result<String, String> {
+/// Scheme and host, nothing else.
+pub(crate) fn bare_url(text: &str) -> Result<String, String> {
     lipachat::client::parse_address(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 

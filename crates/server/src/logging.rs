@@ -22,7 +22,9 @@ pub fn check_filter(filter: &str) -> Result<(), String> {
 
 /// Starts logging; a second call has no effect.
 pub fn start(filter: &str, format: LogFormat) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // A stranger's malformed head is no error of ours, and the listeners' own chatter tells nothing.
+    let quiet = if filter.contains("actix") { "" } else { ",actix_http=off,actix_server=warn" };
+    let filter = EnvFilter::try_new(format!("{filter}{quiet}")).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
     let started = match format {

@@ -97,7 +97,7 @@ impl Database {
         let (client, connection) = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
             .await
             .map_err(|_| Error::Unavailable("connecting took too long".to_owned()))?
-            .map_err(|error| Error::Unavailable(crate::error::chain(&error)))?;
+            .map_err(|error| Error::of_connecting(&error))?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a database connection ended");

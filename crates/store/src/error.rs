@@ -63,6 +63,18 @@ impl Error {
         Self::Refused { statement, source }
     }
 
+    /// Sorts an error of making a connection: what waiting does not mend is said as such.
+    pub(crate) fn of_connecting(source: &tokio_postgres::Error) -> Self {
+        let lasting =
+            [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION, SqlState::INVALID_CATALOG_NAME];
+        match source.code() {
+            Some(state) if lasting.contains(state) => {
+                Self::Configuration(format!("the database refuses us: {}", chain(source)))
+            }
+            Some(_) | None => Self::Unavailable(chain(source)),
+        }
+    }
+
     pub(crate) fn corrupt(what: impl std::fmt::Display) -> Self {
         Self::Corrupt(what.to_string())
     }

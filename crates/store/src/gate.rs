@@ -71,6 +71,6 @@ fn gate(row: &Row) -> Result<Gate, Error> {
         reason: GateReason::from_word(reason).ok_or_else(|| Error::corrupt(format!("gate {reason}")))?,
         since: get(row, 1)?,
         until: get(row, 2)?,
-        closings: u32::try_from(closings).unwrap_or_default(),
+        closings: u32::try_from(closings).map_err(Error::corrupt)?,
     })
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use domain::id::{ChannelId, ReplicaId, WorkspaceId};
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use crate::client::{Store, get};
 use crate::error::Error;
@@ -45,9 +46,12 @@ WITH seen AS (
             ELSE 1 END::float8 AS rest
     FROM channel_leases l
     JOIN channels c ON c.workspace_id = l.workspace_id AND c.channel_id = l.channel_id AND c.status = 'active'
-    WHERE l.replica_id = $1 OR l.replica_id IS NULL OR l.expires_at < clock_timestamp()
-    OR l.replica_id IN (SELECT replica_id FROM gone)
+    WHERE l.channel_id <> ALL ($4) AND (l.replica_id = $1 OR l.replica_id IS NULL OR l.expires_at < clock_timestamp()
+        OR l.replica_id IN (SELECT replica_id FROM gone))
     ORDER BY l.channel_id FOR UPDATE OF l
+), yielded AS (
+    UPDATE channel_leases SET replica_id = NULL, expires_at = clock_timestamp()
+    WHERE replica_id = $1 AND channel_id = ANY ($4)
 ), held AS (
     UPDATE channel_leases l
     SET replica_id = $1, expires_at = clock_timestamp() + make_interval(secs => $2),
@@ -61,13 +65,20 @@ const RELEASE: &str = "-- store.lease.release
 UPDATE channel_leases SET replica_id = NULL, expires_at = clock_timestamp() WHERE replica_id = $1";
 
 impl Store {
-    /// Renews the leases of a replica and takes those that are free, for a time; answers all that it holds now.
+    /// Renews the leases of a replica and takes those that are free, for a time; answers all that it holds now. Those of
+    /// channels that it cannot run are left to others.
     ///
     /// # Errors
     /// When the database cannot be used: then no lease was renewed for sure.
-    pub async fn hold_leases(&self, replica: ReplicaId, lasting: Duration) -> Result<Vec<Lease>, Error> {
+    pub async fn hold_leases(
+        &self,
+        replica: ReplicaId,
+        lasting: Duration,
+        unusable: &[ChannelId],
+    ) -> Result<Vec<Lease>, Error> {
+        let unusable: Vec<Uuid> = unusable.iter().map(|channel| channel.0).collect();
         let seconds = lasting.as_secs_f64();
-        self.query(HOLD, &[&replica.0, &seconds, &PRESENCE_CLASS]).await?.iter().map(lease).collect()
+        self.query(HOLD, &[&replica.0, &seconds, &PRESENCE_CLASS, &unusable]).await?.iter().map(lease).collect()
     }
 
     /// Gives up all leases of a replica.

@@ -210,7 +210,7 @@ fn waiting(row: &Row) -> Result<Option<Waiting>, Error> {
     Ok(Some(Waiting {
         due_at,
         reason: DueReason::from_word(reason).ok_or_else(|| Error::corrupt(format!("due reason {reason}")))?,
-        tries: u16::try_from(tries).unwrap_or_default(),
+        tries: u16::try_from(tries).map_err(Error::corrupt)?,
         maybe_sent: get(row, 24)?,
         gate,
     }))

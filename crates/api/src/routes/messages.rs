@@ -54,12 +54,12 @@ pub(crate) async fn send_message(
             if is_due {
                 (api.due)(channel.id);
             }
-            Ok(HttpResponse::Accepted().json(view(&shown)))
+            Ok(HttpResponse::Accepted().json(view(&shown)?))
         }
         Some(Accepted::Replayed(first)) => {
             api.metrics.replayed.inc();
             let first = api.store.message(workspace, *first).await?.ok_or(ApiError::Unavailable)?;
-            Ok(HttpResponse::Accepted().insert_header((IDEMPOTENT_REPLAYED, "true")).json(view(&first)))
+            Ok(HttpResponse::Accepted().insert_header((IDEMPOTENT_REPLAYED, "true")).json(view(&first)?))
         }
         Some(Accepted::Conflict(_)) => Err(ApiError::MessageIdConflict),
         None => Err(ApiError::Internal),
@@ -74,7 +74,7 @@ pub(crate) async fn get_message(api: Data<Api>, request: HttpRequest) -> Result<
     let id: Option<MessageId> = request.match_info().get("message").and_then(|text| text.parse().ok());
     let id = id.ok_or(ApiError::NotFound("message"))?;
     let message = api.store.message(workspace, id).await?.filter(|message| message.channel == channel.id);
-    Ok(HttpResponse::Ok().json(view(&message.ok_or(ApiError::NotFound("message"))?)))
+    Ok(HttpResponse::Ok().json(view(&message.ok_or(ApiError::NotFound("message"))?)?))
 }
 
 /// `GET /workspaces/{workspace}/channels/{channel}/messages`
@@ -96,7 +96,7 @@ pub(crate) async fn list_messages(api: Data<Api>, request: HttpRequest) -> Resul
     let has_more = messages.len() > asked;
     messages.truncate(asked);
     let next = messages.last().filter(|_| has_more).map(|last| cursor::encode(&api.cursor_key, list, last.id));
-    let results: Vec<_> = messages.iter().map(view).collect();
+    let results: Vec<_> = messages.iter().map(view).collect::<Result<_, _>>()?;
     Ok(HttpResponse::Ok().json(json!({ "results": results, "nextPageToken": next.unwrap_or_default() })))
 }
 

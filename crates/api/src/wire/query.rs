@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use domain::violation::Violations;
-use serde_json::Value;
 use store::message::Order;
 
 /// Page length where none is asked for, and the longest.
@@ -74,9 +73,4 @@ fn parameters(query: &str, violations: &mut Violations) -> BTreeMap<String, Stri
         }
     }
     found
-}
-
-/// A stored JSON text, read back.
-pub(crate) fn stored_json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_default()
 }

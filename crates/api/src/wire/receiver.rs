@@ -13,17 +13,7 @@ const PHONE_NUMBER: &str = "phonenumber";
 /// Reads the one recipient of a message.
 pub(crate) fn read(value: &Value, violations: &mut Violations) -> Option<PhoneNumber> {
     let mut fields = Fields::of(value, ".receiver", violations)?;
-    let contacts = match fields.optional("contacts") {
-        Some(Value::Array(contacts)) => Some(contacts),
-        Some(_) => {
-            violations.add(".receiver.contacts", "value must be an array");
-            None
-        }
-        None => {
-            violations.add(".receiver.contacts", "is required");
-            None
-        }
-    };
+    let contacts = fields.required_array("contacts", violations);
     fields.finish(violations);
     let contacts = contacts?;
     if contacts.len() != 1 {
@@ -39,15 +29,11 @@ fn contact(value: &Value, violations: &mut Violations) -> Option<PhoneNumber> {
     if key.is_some_and(|key| key != PHONE_NUMBER) {
         violations.add(fields.path_of("identifierKey"), format!("must be \"{PHONE_NUMBER}\" on a WhatsApp channel"));
     }
-    let given = fields.text("identifierValue", violations);
-    fields.refuse(&["id", "type", "identifiers", "platformAddress", "platformAddressSelector"], NOT_YET, violations);
-    let is_there = fields.optional("identifierValue").is_some();
+    let given = fields.required_text("identifierValue", violations);
     let number = given.and_then(|text| {
         fields.keep("identifierValue", PhoneNumber::parse(text).map_err(|e| e.to_string()), violations)
     });
-    if !is_there {
-        violations.add(fields.path_of("identifierValue"), "is required");
-    }
+    fields.refuse(&["id", "type", "identifiers", "platformAddress", "platformAddressSelector"], NOT_YET, violations);
     fields.finish(violations);
     number
 }

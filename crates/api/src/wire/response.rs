@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use store::message::{Message, Waiting};
 
-use crate::wire::query::stored_json;
+use crate::errors::ApiError;
 
 /// A message in the shape of the Channels API.
 #[derive(Serialize, Debug)]
@@ -40,7 +40,10 @@ pub(crate) struct MessageView {
 }
 
 /// Shows a message.
-pub(crate) fn view(message: &Message) -> MessageView {
+///
+/// # Errors
+/// 500 when a stored body is not JSON.
+pub(crate) fn view(message: &Message) -> Result<MessageView, ApiError> {
     let number = message.recipient.e164();
     let mut contact = json!({
         "id": message.contact.to_string(),
@@ -53,13 +56,13 @@ pub(crate) fn view(message: &Message) -> MessageView {
     if let Some(country) = message.recipient.country_code() {
         contact["countryCode"] = Value::String(country);
     }
-    MessageView {
+    Ok(MessageView {
         id: message.id.to_string(),
         channel_id: message.channel.to_string(),
         sender: json!({ "connector": { "id": message.connector.0.to_string(), "identifierValue": message.connector.1.e164() } }),
         receiver: json!({ "contacts": [contact] }),
-        body: stored_json(&message.body),
-        meta: stored_json(&message.meta),
+        body: stored_json(&message.body)?,
+        meta: stored_json(&message.meta)?,
         reference: message.reference.clone(),
         parts: message.platform_references.iter().map(|reference| json!({ "platformReference": reference })).collect(),
         status: message.status.as_str(),
@@ -74,7 +77,14 @@ pub(crate) fn view(message: &Message) -> MessageView {
         last_status_at: instant(message.last_status_at),
         created_at: instant(message.created_at),
         updated_at: instant(message.updated_at),
-    }
+    })
+}
+
+fn stored_json(text: &str) -> Result<Value, ApiError> {
+    serde_json::from_str(text).map_err(|error| {
+        tracing::error!(%error, "a stored body is not JSON");
+        ApiError::Internal
+    })
 }
 
 /// RFC 3339 in UTC with at most three fraction digits, trailing zeros dropped (Channels API, conventions).

@@ -25,7 +25,7 @@ pub struct Answer {
 /// The shape of a body.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Shape {
-    /// `status: "success"` with an object in `data`.
+    /// `status: "success"` with an object in `data` that names the message.
     Success {
         /// `data.messageId`.
         message_id: Option<String>,
@@ -33,7 +33,7 @@ pub enum Shape {
         wa_id: Option<String>,
     },
     /// `status: "success"` with anything else in `data`.
-    SuccessWithoutData,
+    EmptySuccess,
     /// `status: "error"`.
     Error,
     /// Any other JSON, such as the framework's error body.
@@ -47,7 +47,7 @@ pub enum Shape {
 pub struct Reading {
     /// The shape.
     pub shape: Shape,
-    /// `message`, `errors`, `error` and `data.statusDesc` in one lower-cased text, for looking up known words.
+    /// `message`, `errors`, `error` and `data.statusDesc` in one text.
     pub text: String,
 }
 
@@ -62,9 +62,12 @@ pub fn read(answer: &Answer) -> Reading {
         (Some("success"), Some(Value::Object(data))) => {
             let id =
                 |name: &str| data.get(name).and_then(Value::as_str).map(bounded_detail).filter(|id| !id.is_empty());
-            Shape::Success { message_id: id("messageId"), wa_id: id("waId") }
+            match (id("messageId"), id("waId")) {
+                (None, None) => Shape::EmptySuccess,
+                (message_id, wa_id) => Shape::Success { message_id, wa_id },
+            }
         }
-        (Some("success"), _) => Shape::SuccessWithoutData,
+        (Some("success"), _) => Shape::EmptySuccess,
         (Some("error"), _) => Shape::Error,
         (Some(_) | None, _) => Shape::OtherJson,
     };
@@ -82,5 +85,5 @@ fn texts(body: &Value) -> String {
             }
         }
     }
-    found.join(" ").to_lowercase()
+    found.join(" ").trim().to_owned()
 }

@@ -131,5 +131,5 @@ async fn reach(url: &str) -> Result<String, String> {
     let client = super::admin::http_client(REACH_TIMEOUT)?;
     let answer = client.get(url).send().await.map_err(|error| super::admin::describe(&error))?;
     let clear = if url.starts_with("http://") { "; not encrypted: the provider keys travel in the clear" } else { "" };
-    Ok(format!("{url} answers (HTTP {}){clear}", answer.status().as_u16()))
+    Ok(format!("{url} is reachable (HTTP {}){clear}", answer.status().as_u16()))
 }

@@ -5,7 +5,7 @@
 
 mod identity;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -81,8 +81,11 @@ pub async fn run(args: DevArgs) -> ExitCode {
             ExitCode::FAILURE
         }
     };
-    dev.stop().await;
-    code
+    tracing::info!("stopping; asked again, it stops at once");
+    tokio::select! {
+        () = dev.stop() => code,
+        _ = asked_to_stop() => code,
+    }
 }
 
 /// Returns when the private PostgreSQL is gone without having been asked to stop.
@@ -163,9 +166,10 @@ async fn start_sandbox(args: &DevArgs, identity: &Identity) -> Result<Sandbox, S
     Sandbox::start(settings).await.map_err(|error| error.to_string())
 }
 
-/// The address of a listener beside the API's: its own port, or a free one when the API takes a free one.
+/// The address of a listener beside the API's: its own port, or a free one when the API takes a free one. On loopback
+/// whatever the API does, since nobody has to show a key there.
 fn beside(args: &DevArgs, port: u16) -> SocketAddr {
-    SocketAddr::new(args.listen.ip(), if args.listen.port() == 0 { 0 } else { port })
+    SocketAddr::new(Ipv4Addr::LOCALHOST.into(), if args.listen.port() == 0 { 0 } else { port })
 }
 
 fn announce(dev: &Dev, args: &DevArgs, folder: &Path) {

@@ -129,7 +129,7 @@ async fn a_channel_claims_only_its_own_rows() {
     let other = testkit::Tenant::create(&f.store, "another-key").await;
     f.store.accept(&[message_of(&other, f.store.now())]).await.expect("accepted");
     assert!(f.claim(&lease, replica).await.is_empty());
-    let leases = f.store.hold_leases(replica, LONG).await.expect("leases");
+    let leases = f.store.hold_leases(replica, LONG, &[]).await.expect("leases");
     let theirs = leases.iter().find(|lease| lease.channel == other.channel.id).expect("held too");
     assert_eq!(f.claim(theirs, replica).await.len(), 1);
 }

@@ -139,7 +139,7 @@ pub(crate) fn replica() -> ReplicaId {
 
 /// Holds what is free for long; the lease of the only channel, if it was.
 pub(crate) async fn hold(store: &Store, replica: ReplicaId) -> Option<Lease> {
-    let leases = store.hold_leases(replica, LONG).await.expect("leases");
+    let leases = store.hold_leases(replica, LONG, &[]).await.expect("leases");
     assert!(leases.len() <= 1, "{leases:?}");
     leases.first().copied()
 }

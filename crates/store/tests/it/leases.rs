@@ -92,7 +92,7 @@ async fn of_many_replicas_that_ask_at_once_one_gets_the_lease() {
     let mut asking = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let store = f.store.clone();
-        asking.spawn(async move { store.hold_leases(replica(), LONG).await.expect("leases").len() });
+        asking.spawn(async move { store.hold_leases(replica(), LONG, &[]).await.expect("leases").len() });
     }
     assert_eq!(asking.join_all().await.into_iter().sum::<usize>(), 1);
     assert_eq!(f.database.number("SELECT epoch FROM channel_leases").await, 1);
@@ -111,4 +111,18 @@ async fn an_inactive_channel_is_not_held() {
 /// Lets all replicas have been silent for a while.
 async fn grow_old(f: &Fixture) {
     f.database.execute("UPDATE replicas SET seen_at = seen_at - interval '10 seconds'").await;
+}
+
+#[tokio::test]
+async fn a_channel_that_its_owner_cannot_run_is_left_to_others() {
+    let f = Fixture::new().await;
+    let (unable, able) = (replica(), replica());
+    let before = f.lease(unable).await;
+    let unusable = [f.tenant.channel.id];
+    assert_eq!(f.store.hold_leases(unable, LONG, &unusable).await.expect("leases"), []);
+    let after = f.lease(able).await;
+    assert!(after.epoch > before.epoch, "{before:?} {after:?}");
+    assert!(!after.rest.is_zero(), "the former owner may have sent within the last second");
+    assert_eq!(f.store.hold_leases(unable, LONG, &unusable).await.expect("leases"), []);
+    assert_eq!(hold(&f.store, able).await.map(|lease| lease.epoch), Some(after.epoch));
 }
