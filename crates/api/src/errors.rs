@@ -92,7 +92,7 @@ impl ApiError {
             Self::InvalidPayload(_) => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "InvalidPayload",
-                "One or more fields provided in the request are malformed".to_owned(),
+                "One or more fields provided in the request body are malformed".to_owned(),
             ),
             Self::Internal => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "The request could not be processed".to_owned())
