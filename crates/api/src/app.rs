@@ -157,3 +157,29 @@ fn known_method(method: &str) -> &'static str {
         .find(|known| *known == method)
         .unwrap_or("other")
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::CONTENT_TYPE;
+    use actix_web::{App, test};
+
+    use super::*;
+
+    async fn breaks_down() -> HttpResponse {
+        panic!("of a test")
+    }
+
+    #[actix_web::test]
+    async fn a_handler_that_panics_is_answered_in_the_shape_of_errors_with_an_id() {
+        let routes = web::scope("").wrap(from_fn(around)).route("/breaks-down", web::get().to(breaks_down));
+        let app = test::init_service(App::new().service(routes)).await;
+        let request = test::TestRequest::get().uri("/breaks-down").to_request();
+        let error = test::try_call_service(&app, request).await.expect_err("an error for the dispatcher");
+        let answer = error.error_response();
+        assert_eq!(answer.status(), 500);
+        assert!(answer.headers().contains_key(REQUEST_ID) && answer.headers().contains_key(MESSAGEBIRD_REQUEST_ID));
+        assert_eq!(answer.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes), Some(&b"application/json"[..]));
+        let body = actix_web::body::to_bytes(answer.into_body()).await.expect("a body");
+        assert!(body.starts_with(br#"{"code":"InternalError","message":""#), "{body:?}");
+    }
+}

@@ -41,12 +41,12 @@ pub(crate) async fn measure(messages: usize) -> Result<Value, String> {
     }
     rig.sink.wait_for((WARM_UP + messages) as u64).await;
     let to_sink = arrivals(&rig, &handed_in)?;
+    let calls = rig.sink.ledger().len();
     let limits = limits::measure(&rig).await?;
-    let total = rig.sink.ledger().len();
     rig.stop().await?;
     Ok(json!({
         "handInToAnswerMs": milliseconds(accepted), "handInToArrivalMs": milliseconds(to_sink),
-        "calls": total, "messages": WARM_UP + messages, "limits": limits
+        "calls": calls, "messages": WARM_UP + messages, "limits": limits
     }))
 }
 

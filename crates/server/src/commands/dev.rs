@@ -96,6 +96,14 @@ async fn database_ended(cluster: &mut Cluster) {
 }
 
 impl Dev {
+    fn base_url(&self) -> String {
+        format!("http://{}", self.listen)
+    }
+
+    fn metrics_url(&self) -> String {
+        format!("http://{}/metrics", self.metrics.0)
+    }
+
     async fn stop(self) {
         self.gateway.stop(Duration::ZERO).await;
         self.metrics.1.stop(false).await;
@@ -122,7 +130,7 @@ async fn start(args: &DevArgs, folder: &Path) -> Result<Dev, String> {
     identity.ensure(&store).await?;
     let sandbox = match &args.lipachat_url {
         Some(_) => None,
-        None => Some(start_sandbox(args, &identity).await?),
+        None => Some(start_sandbox(args).await?),
     };
     let health = Health::starting(registry.clone());
     let listen_metrics = beside(args, METRICS_PORT);
@@ -156,13 +164,9 @@ async fn connect(url: &str, identity: &Identity, registry: &Registry) -> Result<
     Store::connect(database, POOL_SIZE_DEFAULT, identity.vault()?, metrics).await.map_err(text)
 }
 
-async fn start_sandbox(args: &DevArgs, identity: &Identity) -> Result<Sandbox, String> {
-    let settings = sandbox::Settings {
-        listen: beside(args, SANDBOX_PORT),
-        api_key: Some(identity.provider_key.clone()),
-        numbers: vec![identity::NUMBER.trim_start_matches('+').to_owned()],
-        ..sandbox::Settings::default()
-    };
+/// Takes any key and any number, so that channels made later can be tried, too; its script can refuse them.
+async fn start_sandbox(args: &DevArgs) -> Result<Sandbox, String> {
+    let settings = sandbox::Settings { listen: beside(args, SANDBOX_PORT), ..sandbox::Settings::default() };
     Sandbox::start(settings).await.map_err(|error| error.to_string())
 }
 
@@ -173,43 +177,51 @@ fn beside(args: &DevArgs, port: u16) -> SocketAddr {
 }
 
 fn announce(dev: &Dev, args: &DevArgs, folder: &Path) {
-    let base = format!("http://{}", dev.listen);
-    let metrics = format!("http://{}/metrics", dev.metrics.0);
-    let sandbox = dev.sandbox.as_ref().map(Sandbox::url);
+    if args.json { print(as_json(dev)) } else { print(as_text(dev, args, folder)) }
+}
+
+fn as_json(dev: &Dev) -> Value {
     let identity = &dev.identity;
-    if args.json {
-        return print(json!({
-            "baseUrl": base, "metricsUrl": metrics, "sandboxUrl": sandbox, "databaseUrl": dev.database_url,
-            "adminToken": identity.admin_token, "organizationId": dev.organization, "workspaceId": identity.workspace_id,
-            "channelId": identity.channel_id, "accessKey": identity.access_key,
-            // Provider webhooks are not taken yet, so there is no address to name.
-            "webhookUrl": Value::Null, "secretKey": identity.secret_key
-        }));
-    }
-    let upstream = match &sandbox {
-        Some(url) => format!("{url}  (ledger: {url}/_sandbox/ledger)"),
+    json!({
+        "baseUrl": dev.base_url(), "metricsUrl": dev.metrics_url(), "sandboxUrl": dev.sandbox.as_ref().map(Sandbox::url),
+        "databaseUrl": dev.database_url, "adminToken": identity.admin_token, "organizationId": dev.organization,
+        "workspaceId": identity.workspace_id, "channelId": identity.channel_id, "accessKey": identity.access_key,
+        // Provider webhooks are not taken yet, so there is no address to name.
+        "webhookUrl": Value::Null, "secretKey": identity.secret_key
+    })
+}
+
+fn as_text(dev: &Dev, args: &DevArgs, folder: &Path) -> String {
+    let (base, identity) = (dev.base_url(), &dev.identity);
+    let (workspace, channel, key) = (identity.workspace_id, identity.channel_id, &identity.access_key);
+    let upstream = match &dev.sandbox {
+        Some(sandbox) => format!("{url}  (ledger: {url}/_sandbox/ledger)", url = sandbox.url()),
         None => format!(
-            "{}  (set its key: tuma admin channels update {} --workspace {} --provider-key-file -)",
+            "{}  (set its key: tuma admin channels update {channel} --workspace {workspace} --provider-key-file -)",
             args.lipachat_url.as_deref().unwrap_or_default(),
-            identity.channel_id,
-            identity.workspace_id
         ),
     };
     let kept = if args.ephemeral { "removed on exit".to_owned() } else { folder.display().to_string() };
-    print(format_args!(
-        "tuma {version} is ready\n\n  API          {base}\n  metrics      {metrics}\n  provider     {upstream}\n  PostgreSQL   {database}\n  \
-         data         {kept}\n  workspace    {workspace}\n  channel      {channel}  (from {number})\n  access key   {key}\n  \
-         admin token  {admin}\n  secret key   {secret}\n\nSend a message:\n\n  curl -sS {base}/workspaces/{workspace}/channels/{channel}/messages \
-         -H 'Authorization: AccessKey {key}' -H 'Content-Type: application/json' \
-         -d '{{\"receiver\":{{\"contacts\":[{{\"identifierValue\":\"+254712345678\"}}]}},\"body\":{{\"type\":\"text\",\"text\":{{\"text\":\"Hello from tuma\"}}}}}}'\n\n\
-         Ctrl-C stops everything.",
-        version = env!("CARGO_PKG_VERSION"),
-        database = dev.database_url,
-        workspace = identity.workspace_id,
-        channel = identity.channel_id,
-        number = identity::NUMBER,
-        key = identity.access_key,
-        admin = identity.admin_token,
-        secret = identity.secret_key,
-    ));
+    let rows = [
+        ("API", base.clone()),
+        ("metrics", dev.metrics_url()),
+        ("provider", upstream),
+        ("PostgreSQL", dev.database_url.clone()),
+        ("data", kept),
+        ("workspace", workspace.to_string()),
+        ("channel", format!("{channel}  (from {})", identity::NUMBER)),
+        ("access key", key.clone()),
+        ("admin token", identity.admin_token.clone()),
+        ("secret key", identity.secret_key.clone()),
+    ];
+    let rows: String = rows.iter().map(|(name, value)| format!("  {name:<12} {value}\n")).collect();
+    let body = json!({
+        "receiver": { "contacts": [{ "identifierValue": "+254712345678" }] },
+        "body": { "type": "text", "text": { "text": "Hello from tuma" } }
+    });
+    format!(
+        "tuma {} is ready\n\n{rows}\nSend a message:\n\n  curl -sS {base}/workspaces/{workspace}/channels/{channel}/messages \
+         -H 'Authorization: AccessKey {key}' -H 'Content-Type: application/json' -d '{body}'\n\nCtrl-C stops everything.",
+        env!("CARGO_PKG_VERSION"),
+    )
 }

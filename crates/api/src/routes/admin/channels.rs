@@ -89,6 +89,10 @@ pub(crate) async fn update_channel(
         messages_per_second: read.messages_per_second.unwrap_or(now.messages_per_second),
         status: read.status.unwrap_or(now.status),
     };
+    if settings == before.settings && read.provider_key.is_none() {
+        // Nothing changes, so whoever sends for the channel is not disturbed.
+        return Ok(HttpResponse::Ok().json(view(&before)));
+    }
     let changed =
         api.store.update_channel(&before, &settings, read.provider_key.as_ref(), &act("channel.update")).await?;
     api.access.forget_channel(before.workspace, before.id);
