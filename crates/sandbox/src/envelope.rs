@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     fn check(at: &str, expected: &str) {
-        assert_eq!(nairobi(at.parse().unwrap()), expected);
+        assert_eq!(nairobi(at.parse().expect("a timestamp")), expected);
     }
 
     #[test]
@@ -115,8 +115,8 @@ mod tests {
 
     #[test]
     fn framework_times_are_utc_with_milliseconds() {
-        let now = "2025-02-03T08:22:33.4567Z".parse().unwrap();
-        let body = String::from_utf8(framework(now, 400, "Bad Request", "/x")).unwrap();
+        let now = "2025-02-03T08:22:33.4567Z".parse().expect("a timestamp");
+        let body = String::from_utf8(framework(now, 400, "Bad Request", "/x")).expect("UTF-8");
         let expected =
             r#"{"timestamp":"2025-02-03T08:22:33.456+00:00","status":400,"error":"Bad Request","path":"/x"}"#;
         assert_eq!(body, expected);

@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_query_is_decoded_or_refused_with_the_name_of_the_field() {
-        let selection = Selection::parse("path=%2Fapi%2fv1&to=%2B254700000000&limit=5&after=7").unwrap();
+        let selection = Selection::parse("path=%2Fapi%2fv1&to=%2B254700000000&limit=5&after=7").expect("a selection");
         assert_eq!(selection.path.as_deref(), Some("/api/v1"));
         assert_eq!(selection.to.as_deref(), Some("254700000000"));
         assert_eq!((selection.limit, selection.after), (5, 7));
