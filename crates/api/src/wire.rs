@@ -10,5 +10,7 @@ pub(crate) mod request;
 
 pub(crate) mod response;
 
+pub(crate) mod template;
+
 /// Text for a property that the Channels API has and this version does not handle yet.
 pub(crate) const NOT_YET: &str = "is not supported yet";

@@ -6,6 +6,51 @@ use jiff::SignedDuration;
 
 /// Text of a text message, UTF-16 units (Meta, "Text messages").
 pub const TEXT_UNITS_MAX: usize = 4096;
+/// Text above buttons, of a location request and of a flow message, UTF-16 units (Meta, "Interactive messages").
+pub const INTERACTIVE_TEXT_UNITS_MAX: usize = 1024;
+/// Text of a list, UTF-16 units (Meta, "Interactive list messages").
+pub const LIST_TEXT_UNITS_MAX: usize = 4096;
+/// Header of a list, UTF-16 units (Meta, same page).
+pub const LIST_HEADER_UNITS_MAX: usize = 60;
+/// Label of the button that opens a list, UTF-16 units (Meta, same page).
+pub const LIST_BUTTON_UNITS_MAX: usize = 20;
+/// Sections of a list, and rows over all its sections (Meta, same page; Lipachat docs, "Sending Interactive Lists").
+pub const LIST_SECTIONS_MAX: usize = 10;
+/// Rows over all sections of a list.
+pub const LIST_ROWS_MAX: usize = 10;
+/// Title of a section, UTF-16 units (Meta, same page).
+pub const SECTION_TITLE_UNITS_MAX: usize = 24;
+/// Id of a row, UTF-16 units (Meta, same page).
+pub const ROW_ID_UNITS_MAX: usize = 200;
+/// Title of a row, UTF-16 units (Meta, same page).
+pub const ROW_TITLE_UNITS_MAX: usize = 24;
+/// Description of a row, UTF-16 units (Meta, same page).
+pub const ROW_DESCRIPTION_UNITS_MAX: usize = 72;
+/// Buttons of a message (Lipachat docs, "Sending Buttons").
+pub const BUTTONS_MAX: usize = 3;
+/// Id of a button, UTF-16 units (Meta, reply buttons).
+pub const BUTTON_ID_UNITS_MAX: usize = 256;
+/// Label of a button, UTF-16 units (Meta, reply buttons).
+pub const BUTTON_TITLE_UNITS_MAX: usize = 20;
+/// Text below a file, UTF-16 units (providers' pages repeating Meta).
+pub const CAPTION_UNITS_MAX: usize = 1024;
+/// Label of a flow's button, UTF-16 units (Meta, "Flow messages").
+pub const FLOW_CTA_UNITS_MAX: usize = 20;
+/// Address of a file, characters.
+pub const URL_CHARS_MAX: usize = 2048;
+/// Files of one message: each is a call of its own.
+pub const FILES_MAX: usize = 30;
+/// Names, labels and addresses that no source limits, UTF-16 units: keeps a row small.
+pub const LABEL_UNITS_MAX: usize = 256;
+/// Numbers of a contact card.
+pub const CONTACT_PHONES_MAX: usize = 20;
+/// Name of a template, characters (providers' pages repeating Meta).
+pub const TEMPLATE_NAME_CHARS_MAX: usize = 512;
+/// Placeholders of a template's body, and its buttons (providers' pages repeating Meta).
+pub const TEMPLATE_PLACEHOLDERS_MAX: usize = 100;
+/// Buttons of a template.
+pub const TEMPLATE_BUTTONS_MAX: usize = 10;
+
 /// `messageId`, characters (contract, section 2).
 pub const MESSAGE_KEY_CHARS_MAX: usize = 128;
 /// `reference`, characters. The Channels API names no limit; this one keeps a row small.

@@ -31,3 +31,20 @@ pub trait Provider: Send + Sync + 'static {
     /// Makes the call once, without repeating it, and reports its outcome. Never fails: a failure is an outcome.
     fn call(&self, call: Call<'_>) -> impl Future<Output = Report> + Send;
 }
+
+/// A call as it would go out, for people and for a dry run.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PreviewedCall {
+    /// HTTP method.
+    pub method: &'static str,
+    /// Path from the host on.
+    pub path: String,
+    /// JSON body.
+    pub body: serde_json::Value,
+}
+
+/// Shows calls without making them.
+pub trait Preview: Send + Sync + 'static {
+    /// The call of a part.
+    fn preview(&self, part: &Part, from: &PhoneNumber, to: &PhoneNumber) -> PreviewedCall;
+}

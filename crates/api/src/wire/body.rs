@@ -1,4 +1,16 @@
-//! The `body` of a message: one file a variant.
+//! The `body` of a message: one file a variant. A variant knows how its shape becomes the contents of parts.
+
+mod actions;
+
+mod contact;
+
+mod files;
+
+mod flow;
+
+mod list;
+
+mod location;
 
 mod text;
 
@@ -7,7 +19,20 @@ use domain::violation::Violations;
 use serde_json::Value;
 
 use crate::reader::Fields;
-use crate::wire::NOT_YET;
+
+/// Reads the payload of a variant.
+type Read = fn(Fields<'_>, &mut Violations) -> Option<Vec<Content>>;
+
+/// Variants that Lipachat can send.
+const VARIANTS: &[(&str, Read)] = &[
+    ("text", text::read),
+    ("image", files::read_images),
+    ("file", files::read_files),
+    ("location", location::read),
+    ("list", list::read),
+    ("contact", contact::read),
+    ("flow", flow::read),
+];
 
 /// Types of the Channels API that Lipachat has no counterpart for, and what it lacks.
 const LACKING: &[(&str, &str)] = &[
@@ -20,34 +45,24 @@ const LACKING: &[(&str, &str)] = &[
     ("action", "Lipachat has no action message"),
 ];
 
-/// Types that are known and come with a later version.
-const TO_COME: &[&str] = &["image", "file", "location", "list", "contact", "flow"];
-
 /// Reads a body into the contents of its parts.
 pub(crate) fn read(value: &Value, violations: &mut Violations) -> Option<Vec<Content>> {
     let mut fields = Fields::of(value, ".body", violations)?;
-    let kind = fields.required_text("type", violations);
-    let contents = match kind {
-        Some("text") => text::read(&mut fields, violations),
-        Some(other) => {
-            violations.add(".body.type", refusal(other));
-            // The payload of a refused type is not looked into.
-            return None;
-        }
-        None => None,
+    let kind = fields.required_text("type", violations)?;
+    let Some((name, read)) = VARIANTS.iter().find(|(name, _)| *name == kind) else {
+        violations.add(".body.type", refusal(kind));
+        // The payload of a refused type is not looked into.
+        return None;
     };
-    if kind.is_some() {
-        fields.finish(violations);
-    }
-    contents
+    let payload = fields.required(name, violations);
+    let path = fields.path_of(name);
+    fields.finish(violations);
+    read(Fields::of(payload?, &path, violations)?, violations)
 }
 
 fn refusal(kind: &str) -> String {
     if let Some((_, why)) = LACKING.iter().find(|(lacking, _)| *lacking == kind) {
         return format!("\"{kind}\" is not supported: {why}");
-    }
-    if TO_COME.contains(&kind) {
-        return format!("\"{kind}\" {NOT_YET}");
     }
     let shown: String = kind.chars().take(40).collect();
     format!(

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::reader::Fields;
-use crate::wire::{NOT_YET, body, receiver};
+use crate::wire::{NOT_YET, body, receiver, template};
 
 /// A request without violations.
 #[derive(Clone, PartialEq, Debug)]
@@ -88,10 +88,7 @@ fn contents(fields: &mut Fields<'_>, violations: &mut Violations) -> Option<Vec<
             violations.add(".template", "must not be given together with body");
             body::read(body, violations)
         }
-        (None, Some(_)) => {
-            violations.add(".template", NOT_YET);
-            None
-        }
+        (None, Some(template)) => template::read(template, violations),
         (None, None) => {
             violations.add(".body", "body or template is required");
             None

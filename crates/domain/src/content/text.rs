@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{TEXT_UNITS_MAX, utf16_units};
+use super::check_text;
+use crate::limits::TEXT_UNITS_MAX;
 
 /// Text of 1 to 4,096 UTF-16 units that holds more than white space.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -17,14 +18,7 @@ impl Text {
     /// # Errors
     /// The text of the violation.
     pub fn new(text: &str) -> Result<Self, String> {
-        let units = utf16_units(text);
-        if text.trim().is_empty() {
-            return Err("must not be empty".to_owned());
-        }
-        if units > TEXT_UNITS_MAX {
-            return Err(format!("must not be longer than {TEXT_UNITS_MAX} UTF-16 units, has {units}"));
-        }
-        Ok(Self { text: text.to_owned() })
+        check_text(text, TEXT_UNITS_MAX).map(|text| Self { text })
     }
 }
 

@@ -1,32 +1,39 @@
-//! `body.text`.
+//! `body.text`: a text, a text with buttons, or a text that asks for a location.
 
-use domain::content::{Content, Text};
+use domain::content::{Buttons, Content, LocationRequest, Text, check_text};
+use domain::limits::INTERACTIVE_TEXT_UNITS_MAX;
 use domain::violation::Violations;
 
+use super::actions::{self, Actions};
 use crate::reader::Fields;
-use crate::wire::NOT_YET;
 
-/// Buttons of a message (Lipachat docs, "Sending Buttons").
-const BUTTONS_MAX: usize = 3;
-
-/// Reads the property `text` of a body of type `text`.
-pub(super) fn read(body: &mut Fields<'_>, violations: &mut Violations) -> Option<Vec<Content>> {
-    let value = body.required("text", violations)?;
-    let mut fields = Fields::of(value, &body.path_of("text"), violations)?;
-    let text = fields.required_text("text", violations);
-    let text = text.and_then(|text| fields.keep("text", Text::new(text), violations));
-    refuse_actions(&mut fields, violations);
-    fields.refuse(&["attachments", "metadata"], NOT_YET, violations);
+/// Reads the payload.
+pub(super) fn read(mut fields: Fields<'_>, violations: &mut Violations) -> Option<Vec<Content>> {
+    let given = fields.required_text("text", violations);
+    let actions = actions::read(&mut fields, violations);
+    refuse_metadata(&mut fields, violations);
+    fields.refuse(&["attachments"], "is not supported: WhatsApp texts carry no attachments", violations);
+    let content = given.zip(actions).and_then(|(given, actions)| {
+        let checked = match &actions {
+            Actions::None => Text::new(given).map(|text| text.text),
+            Actions::Buttons(_) | Actions::LocationRequest => check_text(given, INTERACTIVE_TEXT_UNITS_MAX),
+        };
+        let text = fields.keep("text", checked, violations)?;
+        Some(match actions {
+            Actions::None => Content::Text(Text { text }),
+            Actions::Buttons(buttons) => Content::Buttons(Buttons { text, buttons }),
+            Actions::LocationRequest => Content::LocationRequest(LocationRequest { text }),
+        })
+    });
     fields.finish(violations);
-    Some(vec![Content::Text(text?)])
+    Some(vec![content?])
 }
 
-fn refuse_actions(fields: &mut Fields<'_>, violations: &mut Violations) {
-    let Some(actions) = fields.array("actions", violations) else { return };
-    if actions.len() > BUTTONS_MAX {
-        violations.add(fields.path_of("actions"), format!("must not hold more than {BUTTONS_MAX} actions"));
-    }
-    if !actions.is_empty() {
-        violations.add(fields.path_of("actions"), NOT_YET);
-    }
+/// Settings of other platforms, and the one of WhatsApp that Lipachat lacks.
+fn refuse_metadata(fields: &mut Fields<'_>, violations: &mut Violations) {
+    fields.refuse(
+        &["metadata"],
+        "is not supported: Lipachat has no settings of a text, such as link previews",
+        violations,
+    );
 }
