@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use store::Store;
 use store::access_key::{AccessKey, KeyHash, hash_of};
 use store::channel::Channel;
+use store::workspace::Workspace;
 use subtle::ConstantTimeEq;
 
 use crate::errors::ApiError;
@@ -70,6 +71,7 @@ pub fn scopes() -> Vec<String> {
 pub(crate) struct Access {
     keys: Remembered<KeyHash, AccessKey>,
     channels: Remembered<(WorkspaceId, ChannelId), Channel>,
+    workspaces: Remembered<WorkspaceId, Workspace>,
 }
 
 impl Access {
@@ -117,6 +119,23 @@ impl Access {
             None => self.channels.put((workspace, id), store.channel(workspace, id).await?),
         };
         known.ok_or(ApiError::NotFound("channel"))
+    }
+
+    /// The settings of a workspace that has a key.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub(crate) async fn settings(&self, store: &Store, workspace: WorkspaceId) -> Result<Workspace, ApiError> {
+        let known = match self.workspaces.get(&workspace) {
+            Some(known) => known,
+            None => self.workspaces.put(workspace, store.workspace(workspace).await?),
+        };
+        known.ok_or(ApiError::NotFound("workspace"))
+    }
+
+    /// Forgets what is remembered of a workspace: it was changed here.
+    pub(crate) fn forget_workspace(&self, workspace: WorkspaceId) {
+        self.workspaces.forget(&workspace);
     }
 
     /// Forgets what is remembered of a channel: it was changed here.

@@ -13,6 +13,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError};
 use domain::id::ChannelId;
+use domain::provider::Preview;
 use futures_util::FutureExt;
 use secrecy::SecretString;
 use store::Store;
@@ -23,7 +24,7 @@ use uuid::Uuid;
 use crate::access::Access;
 use crate::errors::ApiError;
 use crate::metrics::Metrics;
-use crate::routes::{admin, messages};
+use crate::routes::{admin, batch, messages};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MESSAGEBIRD_REQUEST_ID: HeaderName = HeaderName::from_static("messagebird-request-id");
@@ -38,6 +39,7 @@ pub struct Api {
     pub(crate) access: Access,
     pub(crate) metrics: Metrics,
     pub(crate) due: DueHint,
+    pub(crate) preview: Arc<dyn Preview>,
     pub(crate) admin_token: SecretString,
     pub(crate) cursor_key: [u8; 32],
 }
@@ -51,9 +53,16 @@ impl std::fmt::Debug for Api {
 impl Api {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(store: Store, writer: AcceptWriter, metrics: Metrics, due: DueHint, admin_token: SecretString) -> Self {
+    pub fn new(
+        store: Store,
+        writer: AcceptWriter,
+        metrics: Metrics,
+        due: DueHint,
+        preview: Arc<dyn Preview>,
+        admin_token: SecretString,
+    ) -> Self {
         let cursor_key = store.cursor_key();
-        Self { store, writer, access: Access::default(), metrics, due, admin_token, cursor_key }
+        Self { store, writer, access: Access::default(), metrics, due, preview, admin_token, cursor_key }
     }
 }
 
@@ -67,6 +76,10 @@ pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
                 resource("/workspaces/{workspace}/channels/{channel}/messages", "GET, POST")
                     .route(web::post().to(messages::send_message))
                     .route(web::get().to(messages::list_messages)),
+            )
+            .service(
+                resource("/workspaces/{workspace}/channels/{channel}/batch/messages", "POST")
+                    .route(web::post().to(batch::send_batch)),
             )
             .service(
                 resource("/workspaces/{workspace}/channels/{channel}/messages/{message}", "GET")

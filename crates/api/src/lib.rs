@@ -22,6 +22,8 @@ mod reader;
 
 mod wire;
 
+mod admission;
+
 mod cursor;
 
 mod errors;

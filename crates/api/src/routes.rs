@@ -2,4 +2,6 @@
 
 pub(crate) mod admin;
 
+pub(crate) mod batch;
+
 pub(crate) mod messages;

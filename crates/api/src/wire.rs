@@ -1,6 +1,16 @@
 //! Channels JSON: requests that become messages, messages that become answers.
 
+pub(crate) mod batch;
+
 pub(crate) mod body;
+
+pub(crate) mod mentions;
+
+pub(crate) mod meta;
+
+pub(crate) mod options;
+
+pub(crate) mod plan;
 
 pub(crate) mod query;
 
@@ -9,6 +19,8 @@ pub(crate) mod receiver;
 pub(crate) mod request;
 
 pub(crate) mod response;
+
+pub(crate) mod sender;
 
 pub(crate) mod template;
 

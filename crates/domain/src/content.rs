@@ -24,15 +24,15 @@ mod text;
 use serde::{Deserialize, Serialize};
 
 use crate::id::PartId;
-use crate::limits::utf16_units;
+use crate::limits::{CAPTION_UNITS_MAX, INTERACTIVE_TEXT_UNITS_MAX, LIST_TEXT_UNITS_MAX, TEXT_UNITS_MAX, utf16_units};
 
 pub use buttons::{Button, Buttons};
 pub use contact::{Contact, Phone};
 pub use flow::Flow;
 pub use list::{List, Row, Section};
-pub use location::Location;
+pub use location::{Location, LongitudeSpelling};
 pub use location_request::LocationRequest;
-pub use media::{Media, MediaKind, check_media_url, filename_of_url};
+pub use media::{Media, MediaKind, check_https_url, filename_of_url};
 pub use template::{Template, TemplateButton, TemplateHeader};
 pub use text::Text;
 
@@ -58,6 +58,21 @@ pub enum Content {
     Flow(Flow),
     /// A template with its parameters.
     Template(Template),
+}
+
+impl Content {
+    /// The text that stands for itself, with its greatest length in UTF-16 units; not names, labels and parameters.
+    pub fn text_mut(&mut self) -> Option<(&mut String, usize)> {
+        match self {
+            Self::Text(text) => Some((&mut text.text, TEXT_UNITS_MAX)),
+            Self::Buttons(buttons) => Some((&mut buttons.text, INTERACTIVE_TEXT_UNITS_MAX)),
+            Self::LocationRequest(request) => Some((&mut request.text, INTERACTIVE_TEXT_UNITS_MAX)),
+            Self::Media(media) => media.caption.as_mut().map(|caption| (caption, CAPTION_UNITS_MAX)),
+            Self::List(list) => Some((&mut list.body, LIST_TEXT_UNITS_MAX)),
+            Self::Flow(flow) => Some((&mut flow.text, INTERACTIVE_TEXT_UNITS_MAX)),
+            Self::Location(_) | Self::Contact(_) | Self::Template(_) => None,
+        }
+    }
 }
 
 /// One call to the provider: content under an id that never changes.

@@ -17,6 +17,10 @@ pub mod content;
 
 pub mod message;
 
+pub mod options;
+
+pub mod links;
+
 pub mod lifecycle;
 
 pub mod failure;

@@ -53,6 +53,22 @@ pub const TEMPLATE_BUTTONS_MAX: usize = 10;
 
 /// `messageId`, characters (contract, section 2).
 pub const MESSAGE_KEY_CHARS_MAX: usize = 128;
+/// `collapseKey`, characters (contract, section 2).
+pub const COLLAPSE_KEY_CHARS_MAX: usize = 64;
+/// `shortLinks.domain`, characters (Channels API, send a message).
+pub const SHORT_LINK_DOMAIN_CHARS_MAX: usize = 128;
+/// Tracking parameters of a workspace, and characters of a key and of a value (Channels API, `utmParameters`).
+pub const LINK_PARAMETERS_MAX: usize = 8;
+/// Characters of a tracking parameter's key.
+pub const LINK_PARAMETER_KEY_CHARS_MAX: usize = 20;
+/// Characters of a tracking parameter's value.
+pub const LINK_PARAMETER_VALUE_CHARS_MAX: usize = 100;
+/// Days that a frequency cap may look back.
+pub const FREQUENCY_CAP_DAYS_MAX: u32 = 35;
+/// Messages within those days.
+pub const FREQUENCY_CAP_MESSAGES_MAX: u32 = 1000;
+/// Messages of a batch (Channels API, batch).
+pub const BATCH_MESSAGES_MAX: usize = 100;
 /// `reference`, characters. The Channels API names no limit; this one keeps a row small.
 pub const REFERENCE_CHARS_MAX: usize = 256;
 /// Tags a message (Channels API, send a message).

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::content::Part;
+use crate::content::{LongitudeSpelling, Part};
 use crate::outcome::Report;
 use crate::phone::PhoneNumber;
 
@@ -22,6 +22,8 @@ pub struct Call<'a> {
     pub to: &'a PhoneNumber,
     /// What is said.
     pub part: &'a Part,
+    /// How the channel spells longitude.
+    pub longitude_spelling: LongitudeSpelling,
     /// Time from the first byte of the connection to the last of the answer; never past the end of validity.
     pub timeout: Duration,
 }
@@ -46,5 +48,5 @@ pub struct PreviewedCall {
 /// Shows calls without making them.
 pub trait Preview: Send + Sync + 'static {
     /// The call of a part.
-    fn preview(&self, part: &Part, from: &PhoneNumber, to: &PhoneNumber) -> PreviewedCall;
+    fn preview(&self, part: &Part, from: &PhoneNumber, to: &PhoneNumber, spelling: LongitudeSpelling) -> PreviewedCall;
 }

@@ -26,7 +26,7 @@ impl DueReason {
 
     /// The word stored.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Requested => "requested",
             Self::BackOff => "back_off",

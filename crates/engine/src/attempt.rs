@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::content::LongitudeSpelling;
 use domain::decision::Progress;
 use domain::phone::PhoneNumber;
 use domain::provider::{Call, Provider};
@@ -48,6 +49,7 @@ impl Ready {
 pub(crate) struct Line {
     pub(crate) number: PhoneNumber,
     pub(crate) key: SecretString,
+    pub(crate) longitude_spelling: LongitudeSpelling,
 }
 
 /// A call that was made.
@@ -71,8 +73,15 @@ pub(crate) async fn call<P: Provider>(
     observe_wait(&metrics, started_at, ready.message.due_at);
     let under_way = UnderWay::begin(&metrics.calls_in_flight);
     let clock = Instant::now();
-    let report =
-        provider.call(Call { key: &line.key, from: &line.number, to: &ready.message.recipient, part, timeout }).await;
+    let call = Call {
+        key: &line.key,
+        from: &line.number,
+        to: &ready.message.recipient,
+        part,
+        longitude_spelling: line.longitude_spelling,
+        timeout,
+    };
+    let report = provider.call(call).await;
     drop(under_way);
     metrics.call_seconds.observe(clock.elapsed().as_secs_f64());
     metrics.calls.with_label_values(&[report.outcome.as_str(), report.rule]).inc();

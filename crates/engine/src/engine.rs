@@ -238,7 +238,11 @@ impl<P: Provider> Owner<P> {
         });
         let letters = self.wake.open(channel);
         let (orders, ordered) = watch::channel(Order::Run);
-        let line = Line { number: settings.settings.number.clone(), key };
+        let line = Line {
+            number: settings.settings.number.clone(),
+            key,
+            longitude_spelling: settings.settings.longitude_spelling,
+        };
         let lane = Lane::new(self.shared.clone(), lease, &settings, line, gate, letters, rest);
         self.ending.spawn(lane.run(ordered));
         self.lanes.insert(channel, LaneHandle { lease, orders });

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use domain::content::{LongitudeSpelling, Part};
 use domain::outcome::Report;
-use domain::provider::{Call, Provider};
+use domain::phone::PhoneNumber;
+use domain::provider::{Call, Preview, PreviewedCall, Provider};
 use reqwest::header::{HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, Url, redirect};
 use secrecy::ExposeSecret;
@@ -90,10 +92,21 @@ impl Lipachat {
 
 impl Provider for Lipachat {
     async fn call(&self, call: Call<'_>) -> Report {
-        let request = render(call.part, call.from, call.to);
+        let request = render(call.part, call.from, call.to, call.longitude_spelling);
         let key = call.key.expose_secret();
         let report = classify(&self.post(request, key, call.timeout).await);
         Report { detail: without_key(report.detail, key), ..report }
+    }
+}
+
+/// Shows the calls that [`Lipachat`] would make.
+#[derive(Clone, Copy, Debug)]
+pub struct LipachatPreview;
+
+impl Preview for LipachatPreview {
+    fn preview(&self, part: &Part, from: &PhoneNumber, to: &PhoneNumber, spelling: LongitudeSpelling) -> PreviewedCall {
+        let request = render(part, from, to, spelling);
+        PreviewedCall { method: "POST", path: request.path.to_owned(), body: request.body }
     }
 }
 

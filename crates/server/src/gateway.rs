@@ -14,6 +14,7 @@ use api::Api;
 use domain::id::ReplicaId;
 use engine::{Engine, Running, Wake};
 use lipachat::Lipachat;
+use lipachat::client::LipachatPreview;
 use prometheus::{IntGaugeVec, Opts, Registry};
 use secrecy::SecretString;
 use store::Store;
@@ -144,7 +145,14 @@ fn start_api(
 ) -> Result<(SocketAddr, ServerHandle), Error> {
     let metrics = api::metrics::Metrics::register(registry)?;
     let due = Arc::new(move |channel| wake.due(channel));
-    let api = Data::new(Api::new(store.clone(), AcceptWriter::start(store), metrics, due, admin_token));
+    let api = Data::new(Api::new(
+        store.clone(),
+        AcceptWriter::start(store),
+        metrics,
+        due,
+        Arc::new(LipachatPreview),
+        admin_token,
+    ));
     let failed = |error| Error::Listen(listen, error);
     let server = HttpServer::new(move || App::new().configure(|config| api::configure(config, api.clone())))
         .client_request_timeout(HEAD_TIMEOUT)

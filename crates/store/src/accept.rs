@@ -4,15 +4,21 @@
 //! whose answer was lost: rows that are there already are left alone, and the key tells whose they are.
 
 use domain::content::Part;
+use domain::failure::FailureCode;
 use domain::id::{ChannelId, ContactId, MessageId, WorkspaceId};
 use domain::message::{Lane, MessageKey, Tag};
+use domain::options::{FrequencyCap, Options};
 use domain::phone::PhoneNumber;
-use domain::schedule::DueReason;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+mod careful;
+
+mod columns;
+
 use crate::client::{Store, get};
 use crate::error::Error;
+use columns::Columns;
 
 /// SHA-256 of the canonical request: the same key with another one is a conflict.
 pub type Fingerprint = [u8; 32];
@@ -26,16 +32,16 @@ pub struct NewMessage {
     pub workspace: WorkspaceId,
     /// The channel it goes out by.
     pub channel: ChannelId,
-    /// The recipient's contact; made on first use.
-    pub contact: ContactId,
-    /// The recipient.
-    pub recipient: PhoneNumber,
+    /// The recipient's contact, made on first use, and number. Only a rejected message may have none.
+    pub recipient: Option<(ContactId, PhoneNumber)>,
     /// Deduplication key.
     pub key: Option<MessageKey>,
     /// Canonical request, hashed.
     pub fingerprint: Fingerprint,
-    /// `body` as it was sent, JSON.
+    /// `body` as it was sent, JSON; `null` when there is none.
     pub body: String,
+    /// `template` as it was sent, JSON.
+    pub template: Option<String>,
     /// What goes to the provider.
     pub parts: Vec<Part>,
     /// The caller's reference; empty when none.
@@ -44,6 +50,14 @@ pub struct NewMessage {
     pub tags: Vec<Tag>,
     /// `meta` as it was sent, JSON.
     pub meta: String,
+    /// What it is for, as the caller says.
+    pub use_case: Option<String>,
+    /// Options.
+    pub options: Options,
+    /// The cap that applies to it.
+    pub frequency_cap: Option<FrequencyCap>,
+    /// The batch it came with.
+    pub batch: Option<Uuid>,
     /// Requested time.
     pub scheduled_for: Option<Timestamp>,
     /// End of validity.
@@ -52,8 +66,27 @@ pub struct NewMessage {
     pub due_at: Timestamp,
     /// Lane it waits in.
     pub lane: Lane,
+    /// Why it is not sent at all: stored as rejected, and not queued.
+    pub rejected: Option<Rejection>,
     /// Accepted at.
     pub created_at: Timestamp,
+}
+
+/// Why a message is stored as rejected.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rejection {
+    /// Failure code.
+    pub code: FailureCode,
+    /// Text for the caller.
+    pub reason: String,
+}
+
+impl NewMessage {
+    /// Unclaimed messages with the same id replace each other.
+    fn collapse_id(&self) -> Option<Uuid> {
+        let (contact, _) = self.recipient.as_ref()?;
+        Some(self.options.collapse_key.as_ref()?.id_for(*contact))
+    }
 }
 
 /// What became of a message that was to be stored.
@@ -61,19 +94,24 @@ pub struct NewMessage {
 pub enum Accepted {
     /// Stored by this request.
     New,
+    /// Stored by this request as rejected: the recipient has had as many messages as the cap allows.
+    Capped,
     /// The same request came before: this is its message.
     Replayed(MessageId),
     /// Another request came before under the same key.
     Conflict(MessageId),
 }
 
-const ACCEPT: &str = "-- store.accept.accept
+pub(crate) const ACCEPT: &str = "-- store.accept.accept
 WITH input AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bytea[], $8::text[],
         $9::text[], $10::text[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
-        $16::smallint[], $17::timestamptz[])
+        $16::smallint[], $17::timestamptz[], $18::text[], $19::text[], $20::text[], $21::uuid[], $22::uuid[],
+        $23::integer[], $24::text[])
     AS t (workspace_id, message_id, channel_id, contact_id, recipient, message_key, fingerprint, body,
-        parts, reference, tags, meta, scheduled_for, expires_at, due_at, lane, created_at)
+        parts, reference, tags, meta, scheduled_for, expires_at, due_at,
+        lane, created_at, template, options, use_case, batch_id, collapse_id,
+        failure_code, reason)
 ), keyed AS (
     INSERT INTO message_keys (workspace_id, message_key, message_id, fingerprint)
     SELECT workspace_id, message_key, message_id, fingerprint FROM input
@@ -83,23 +121,37 @@ WITH input AS (
 ), fresh AS (
     SELECT * FROM input WHERE message_key IS NULL OR message_id IN (SELECT message_id FROM keyed)
 ), stored AS (
-    INSERT INTO messages (workspace_id, message_id, channel_id, contact_id, recipient, body, parts, reference, tags, meta,
-        scheduled_for, expires_at, status, created_at, updated_at, last_status_at)
-    SELECT workspace_id, message_id, channel_id, contact_id, recipient, body, parts, reference,
-        CASE WHEN tags = '' THEN '{}' ELSE string_to_array(tags, ',') END, meta,
-        scheduled_for, expires_at, 'waiting', created_at, created_at, created_at
+    INSERT INTO messages (workspace_id, message_id, channel_id, contact_id, recipient, body, template, parts, reference, tags,
+        meta, options, use_case, batch_id, scheduled_for, expires_at, status, reason, failure_code, failure_source, failure_source_code,
+        created_at, updated_at, last_status_at)
+    SELECT workspace_id, message_id, channel_id, contact_id, recipient, body, template, parts, reference,
+        CASE WHEN tags = '' THEN '{}' ELSE string_to_array(tags, ',') END,
+        meta, options, use_case, batch_id, scheduled_for, expires_at,
+        CASE WHEN failure_code IS NULL THEN $25 ELSE $26 END, reason, failure_code,
+        CASE WHEN failure_code IS NULL THEN NULL ELSE $27 END, CASE WHEN failure_code IS NULL THEN NULL ELSE '' END,
+        created_at, created_at, created_at
     FROM fresh
     ON CONFLICT (workspace_id, message_id) DO NOTHING
-    RETURNING message_id
+    RETURNING workspace_id, message_id, tags, created_at
 ), met AS (
     INSERT INTO contacts (workspace_id, contact_id, identifier_key, identifier_value, created_at)
     SELECT DISTINCT ON (workspace_id, contact_id) workspace_id, contact_id, 'phonenumber', recipient, created_at
-    FROM fresh ORDER BY workspace_id, contact_id, created_at
+    FROM fresh WHERE contact_id IS NOT NULL ORDER BY workspace_id, contact_id, created_at
     ON CONFLICT (workspace_id, contact_id) DO NOTHING
 ), queued AS (
-    INSERT INTO outbox (workspace_id, message_id, channel_id, lane, due_at, due_reason, expires_at)
-    SELECT workspace_id, message_id, channel_id, lane, due_at, $18, expires_at
-    FROM fresh WHERE message_id IN (SELECT message_id FROM stored)
+    INSERT INTO outbox (workspace_id, message_id, channel_id, lane, due_at, due_reason, expires_at, collapse_id)
+    SELECT workspace_id, message_id, channel_id, lane, due_at, $28, expires_at, collapse_id
+    FROM fresh WHERE failure_code IS NULL AND message_id IN (SELECT message_id FROM stored)
+), tagged AS (
+    INSERT INTO message_tags (workspace_id, tag, message_id)
+    SELECT workspace_id, unnest(tags), message_id FROM stored
+), counted AS (
+    INSERT INTO tags (workspace_id, tag, slot, messages, created_at, last_used_at)
+    SELECT t.workspace_id, t.tag, pg_backend_pid() % $29, sum(1), min(t.created_at), max(t.created_at)
+    FROM (SELECT workspace_id, unnest(tags) AS tag, created_at FROM stored) t
+    GROUP BY t.workspace_id, t.tag ORDER BY t.workspace_id, t.tag COLLATE \"C\"
+    ON CONFLICT (workspace_id, tag, slot) DO UPDATE SET messages = tags.messages + excluded.messages,
+        last_used_at = greatest(tags.last_used_at, excluded.last_used_at)
 )
 SELECT message_id FROM keyed";
 
@@ -115,11 +167,13 @@ impl Store {
     /// # Errors
     /// When the database cannot be used; then none is known to be stored.
     pub async fn accept(&self, messages: &[NewMessage]) -> Result<Vec<Accepted>, Error> {
-        let rows = self.insert(messages).await?;
-        let mut won = Vec::with_capacity(rows.len());
-        for row in &rows {
-            won.push(MessageId(get(row, 0)?));
-        }
+        let needs_care = |message: &NewMessage| message.frequency_cap.is_some() || message.collapse_id().is_some();
+        let (won, capped) = if messages.iter().any(needs_care) {
+            self.accept_with_care(messages).await?
+        } else {
+            let columns = Columns::of(messages, &[])?;
+            (ids(&self.query(ACCEPT, &columns.params()).await?)?, Vec::new())
+        };
         let lost: Vec<&NewMessage> = messages.iter().filter(|m| m.key.is_some() && !won.contains(&m.id)).collect();
         let firsts = self.first_of_keys(&lost).await?;
         messages
@@ -128,57 +182,11 @@ impl Store {
                 Some(key) if !won.contains(&message.id) => firsts
                     .iter()
                     .find(|first| first.workspace == message.workspace && first.key == key.as_str())
-                    .map(|first| first.for_message(message))
+                    .map(|first| first.for_message(message, &capped))
                     .ok_or_else(|| Error::Unknown("a key was taken and is gone".to_owned())),
-                Some(_) | None => Ok(Accepted::New),
+                Some(_) | None => Ok(as_new(message, &capped)),
             })
             .collect()
-    }
-
-    async fn insert(&self, messages: &[NewMessage]) -> Result<Vec<tokio_postgres::Row>, Error> {
-        let all = || messages.iter();
-        let workspaces: Vec<Uuid> = all().map(|m| m.workspace.0).collect();
-        let ids: Vec<Uuid> = all().map(|m| m.id.0).collect();
-        let channels: Vec<Uuid> = all().map(|m| m.channel.0).collect();
-        let contacts: Vec<Uuid> = all().map(|m| m.contact.0).collect();
-        let recipients: Vec<&str> = all().map(|m| m.recipient.e164()).collect();
-        let keys: Vec<Option<&str>> = all().map(|m| m.key.as_ref().map(MessageKey::as_str)).collect();
-        let fingerprints: Vec<&[u8]> = all().map(|m| m.fingerprint.as_slice()).collect();
-        let bodies: Vec<&str> = all().map(|m| m.body.as_str()).collect();
-        let parts: Vec<String> =
-            all().map(|m| serde_json::to_string(&m.parts)).collect::<Result<_, _>>().map_err(Error::corrupt)?;
-        let references: Vec<&str> = all().map(|m| m.reference.as_str()).collect();
-        let tags: Vec<String> = all().map(|m| m.tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(",")).collect();
-        let metas: Vec<&str> = all().map(|m| m.meta.as_str()).collect();
-        let scheduled: Vec<Option<Timestamp>> = all().map(|m| m.scheduled_for).collect();
-        let expires: Vec<Timestamp> = all().map(|m| m.expires_at).collect();
-        let due: Vec<Timestamp> = all().map(|m| m.due_at).collect();
-        let lanes: Vec<i16> = all().map(|m| m.lane.number()).collect();
-        let created: Vec<Timestamp> = all().map(|m| m.created_at).collect();
-        self.query(
-            ACCEPT,
-            &[
-                &workspaces,
-                &ids,
-                &channels,
-                &contacts,
-                &recipients,
-                &keys,
-                &fingerprints,
-                &bodies,
-                &parts,
-                &references,
-                &tags,
-                &metas,
-                &scheduled,
-                &expires,
-                &due,
-                &lanes,
-                &created,
-                &DueReason::Requested.as_str(),
-            ],
-        )
-        .await
     }
 
     async fn first_of_keys(&self, lost: &[&NewMessage]) -> Result<Vec<First>, Error> {
@@ -210,13 +218,21 @@ struct First {
 }
 
 impl First {
-    fn for_message(&self, message: &NewMessage) -> Accepted {
+    fn for_message(&self, message: &NewMessage, capped: &[MessageId]) -> Accepted {
         if self.message == message.id {
-            Accepted::New
+            as_new(message, capped)
         } else if self.fingerprint == message.fingerprint {
             Accepted::Replayed(self.message)
         } else {
             Accepted::Conflict(self.message)
         }
     }
+}
+
+fn as_new(message: &NewMessage, capped: &[MessageId]) -> Accepted {
+    if capped.contains(&message.id) { Accepted::Capped } else { Accepted::New }
+}
+
+fn ids(rows: &[tokio_postgres::Row]) -> Result<Vec<MessageId>, Error> {
+    rows.iter().map(|row| get(row, 0).map(MessageId)).collect()
 }

@@ -2,6 +2,7 @@
 //!
 //! The key is sealed before it reaches a statement and opened only for the owner that sends with it.
 
+use domain::content::LongitudeSpelling;
 use domain::id::{ChannelId, WorkspaceId};
 use domain::message::MessageType;
 use domain::phone::PhoneNumber;
@@ -57,6 +58,8 @@ pub struct ChannelSettings {
     pub messages_per_second: u32,
     /// Whether it takes messages.
     pub status: ChannelStatus,
+    /// How Lipachat spells longitude.
+    pub longitude_spelling: LongitudeSpelling,
 }
 
 /// A channel, without its key.
@@ -80,35 +83,41 @@ pub struct Channel {
 
 const CREATE: &str = "-- store.channel.create
 WITH made AS (
-    INSERT INTO channels (workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, provider_key)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-    RETURNING workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at
+    INSERT INTO channels (workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, provider_key, longitude_spelling)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $12)
+    RETURNING workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
+    longitude_spelling
 ), leased AS (
     INSERT INTO channel_leases (workspace_id, channel_id) SELECT workspace_id, channel_id FROM made
 ), noted AS (
     INSERT INTO audit (workspace_id, actor, act, subject, detail)
     SELECT workspace_id, $10, $11, channel_id::text, name FROM made
 )
-SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at FROM made";
+SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
+    longitude_spelling FROM made";
 
 const UPDATE: &str = "-- store.channel.update
 WITH changed AS (
-    UPDATE channels SET name = $3, number = $4, message_type = $5, messages_per_second = $6, status = $7,
+    UPDATE channels SET name = $3, number = $4, message_type = $5, messages_per_second = $6, status = $7, longitude_spelling = $12,
         provider_key = coalesce($8, provider_key), revision = revision + 1, updated_at = clock_timestamp()
     WHERE workspace_id = $1 AND channel_id = $2 AND revision = $9
-    RETURNING workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at
+    RETURNING workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
+    longitude_spelling
 ), noted AS (
     INSERT INTO audit (workspace_id, actor, act, subject, detail)
     SELECT workspace_id, $10, $11, channel_id::text, name FROM changed
 )
-SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at FROM changed";
+SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
+    longitude_spelling FROM changed";
 
 const GET: &str = "-- store.channel.get
-SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at
+SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
+    longitude_spelling
 FROM channels WHERE workspace_id = $1 AND channel_id = $2";
 
 const LIST: &str = "-- store.channel.list
-SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at
+SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
+    longitude_spelling
 FROM channels WHERE workspace_id = $1 AND channel_id > $2 ORDER BY channel_id LIMIT $3";
 
 const KEY: &str = "-- store.channel.provider_key
@@ -148,6 +157,7 @@ impl Store {
                     &sealed,
                     &act.actor,
                     &act.name,
+                    &settings.longitude_spelling.as_str(),
                 ],
             )
             .await?;
@@ -182,6 +192,7 @@ impl Store {
                     &before.revision,
                     &act.actor,
                     &act.name,
+                    &settings.longitude_spelling.as_str(),
                 ],
             )
             .await?;
@@ -257,6 +268,8 @@ pub(crate) fn channel(row: &Row) -> Result<Channel, Error> {
             message_type: MessageType::from_word(&message_type).ok_or_else(|| Error::corrupt("message type"))?,
             messages_per_second: u32::try_from(rate).map_err(|_| Error::corrupt("messages a second"))?,
             status: ChannelStatus::from_word(&status).ok_or_else(|| Error::corrupt("channel status"))?,
+            longitude_spelling: LongitudeSpelling::from_word(get(row, 11)?)
+                .ok_or_else(|| Error::corrupt("longitude spelling"))?,
         },
         revision: get(row, 8)?,
         created_at: get(row, 9)?,

@@ -117,14 +117,25 @@ impl Store {
     /// Runs a statement; answers its rows.
     pub(crate) async fn query(&self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, Error> {
         let name = name_of(sql);
-        let client = self.pool.get().await.map_err(|error| {
-            self.count_error(name, "unavailable");
-            Error::Unavailable(format!("{name}: {}", crate::error::chain(&error)))
-        })?;
+        let client = self.borrow(name).await?;
         let started = Instant::now();
         let result = run(client, name, sql, params).await;
+        self.observe(name, started, &result);
+        result
+    }
+
+    /// A connection of the pool, for what goes by a name.
+    pub(crate) async fn borrow(&self, name: &'static str) -> Result<Object, Error> {
+        self.pool.get().await.map_err(|error| {
+            self.count_error(name, "unavailable");
+            Error::Unavailable(format!("{name}: {}", crate::error::chain(&error)))
+        })
+    }
+
+    /// Notes in the metrics how long something took, and how it failed.
+    pub(crate) fn observe<T>(&self, name: &'static str, started: Instant, result: &Result<T, Error>) {
         self.metrics.statement_seconds.with_label_values(&[name]).observe(started.elapsed().as_secs_f64());
-        if let Err(error) = &result {
+        if let Err(error) = result {
             match error {
                 Error::Unavailable(_) => self.count_error(name, "unavailable"),
                 Error::Unknown(_) => self.count_error(name, "unknown"),
@@ -134,7 +145,6 @@ impl Store {
                 Error::Exists => {}
             }
         }
-        result
     }
 
     /// Runs a statement that answers exactly one row.
@@ -166,8 +176,8 @@ async fn run(client: Object, name: &'static str, sql: &'static str, params: Para
     }
 }
 
-/// Preparing carries nothing out: whatever went wrong, nothing was done.
-fn unsent(error: Error) -> Error {
+/// Before the statement or the commit is sent, whatever went wrong, nothing was done.
+pub(crate) fn unsent(error: Error) -> Error {
     match error {
         Error::Unknown(text) => Error::Unavailable(text),
         other @ (Error::Unavailable(_)

@@ -26,6 +26,8 @@ pub mod workspace;
 
 pub mod channel;
 
+pub mod contact;
+
 pub mod access_key;
 
 pub mod audit;

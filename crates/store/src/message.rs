@@ -7,6 +7,7 @@ use domain::failure::FailureCode;
 use domain::gate::GateReason;
 use domain::id::{ChannelId, ContactId, MessageId, WorkspaceId};
 use domain::lifecycle::Status;
+use domain::options::Options;
 use domain::phone::PhoneNumber;
 use domain::schedule::DueReason;
 use jiff::Timestamp;
@@ -18,6 +19,8 @@ use crate::error::Error;
 
 /// The word stored while a message is in the outbox.
 pub(crate) const WAITING: &str = "waiting";
+/// Bits of a message id that hold milliseconds since 1970 (RFC 9562, UUID version 7).
+const ID_TIME_BITS: u32 = 48;
 
 /// A message as it stands.
 #[derive(Clone, PartialEq, Debug)]
@@ -28,12 +31,18 @@ pub struct Message {
     pub channel: ChannelId,
     /// The channel's connector and number.
     pub connector: (Uuid, PhoneNumber),
-    /// The recipient's contact.
-    pub contact: ContactId,
-    /// The recipient.
-    pub recipient: PhoneNumber,
-    /// `body` as it was sent, JSON.
+    /// The other side's contact and number; only a rejected message may have none.
+    pub recipient: Option<(ContactId, PhoneNumber)>,
+    /// Whether it was sent or received.
+    pub direction: Direction,
+    /// `body` as it was sent, JSON; `null` when there is none.
     pub body: String,
+    /// `template` as it was sent, JSON.
+    pub template: Option<String>,
+    /// Options.
+    pub options: Options,
+    /// The batch it came with.
+    pub batch: Option<Uuid>,
     /// `meta` as it was sent, JSON.
     pub meta: String,
     /// The caller's reference.
@@ -62,6 +71,32 @@ pub struct Message {
     pub last_status_at: Timestamp,
 }
 
+/// Which way a message went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// To a person.
+    Outgoing,
+    /// From a person.
+    Incoming,
+}
+
+impl Direction {
+    /// The word of the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Outgoing => "outgoing",
+            Self::Incoming => "incoming",
+        }
+    }
+
+    /// Reads the word of the API.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Outgoing, Self::Incoming].into_iter().find(|known| known.as_str() == word)
+    }
+}
+
 /// What a message waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Waiting {
@@ -81,7 +116,8 @@ const GET: &str = "-- store.message.get
 SELECT m.message_id, m.channel_id, c.connector_id, c.number, m.contact_id, m.recipient, m.body, m.meta, m.reference, m.tags,
     m.status, m.reason, m.failure_code, m.failure_source, m.failure_source_code, m.platform_references, m.scheduled_for,
     m.expires_at, m.created_at, m.updated_at, m.last_status_at,
-    o.due_at, o.due_reason, o.tries, o.maybe_sent, o.claim, g.reason, g.until
+    o.due_at, o.due_reason, o.tries, o.maybe_sent, o.claim, g.reason, g.until,
+    m.direction, m.template, m.options, m.batch_id
 FROM messages m
 JOIN channels c ON c.workspace_id = m.workspace_id AND c.channel_id = m.channel_id
 LEFT JOIN outbox o ON o.workspace_id = m.workspace_id AND o.message_id = m.message_id
@@ -103,6 +139,13 @@ pub enum Order {
     NewestFirst,
     /// The first accepted first.
     OldestFirst,
+}
+
+/// The lowest id that a message accepted at an instant can have.
+#[must_use]
+pub fn first_id_at(at: Timestamp) -> MessageId {
+    let milliseconds = u128::try_from(at.as_millisecond()).unwrap_or_default();
+    MessageId(Uuid::from_u128(milliseconds << (u128::BITS - ID_TIME_BITS)))
 }
 
 impl Store {
@@ -160,9 +203,12 @@ fn message(row: &Row, now: Timestamp) -> Result<Message, Error> {
         id: MessageId(get(row, 0)?),
         channel: ChannelId(get(row, 1)?),
         connector: (get(row, 2)?, PhoneNumber::from_stored(get(row, 3)?)),
-        contact: ContactId(get(row, 4)?),
-        recipient: PhoneNumber::from_stored(get(row, 5)?),
+        recipient: recipient(row)?,
+        direction: direction(row)?,
         body: get(row, 6)?,
+        template: get(row, 29)?,
+        options: serde_json::from_str(get(row, 30)?).map_err(Error::corrupt)?,
+        batch: get(row, 31)?,
         meta: get(row, 7)?,
         reference: get(row, 8)?,
         tags: get(row, 9)?,
@@ -177,6 +223,16 @@ fn message(row: &Row, now: Timestamp) -> Result<Message, Error> {
         updated_at: get(row, 19)?,
         last_status_at: get(row, 20)?,
     })
+}
+
+fn recipient(row: &Row) -> Result<Option<(ContactId, PhoneNumber)>, Error> {
+    let (contact, number): (Option<Uuid>, Option<String>) = (get(row, 4)?, get(row, 5)?);
+    Ok(contact.map(ContactId).zip(number.map(PhoneNumber::from_stored)))
+}
+
+fn direction(row: &Row) -> Result<Direction, Error> {
+    let word: &str = get(row, 28)?;
+    Direction::from_word(word).ok_or_else(|| Error::corrupt(format!("direction {word}")))
 }
 
 /// The status that is shown, and what a waiting message waits for.

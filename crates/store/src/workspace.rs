@@ -1,6 +1,8 @@
 //! Workspaces, the tenants.
 
 use domain::id::{OrganizationId, WorkspaceId};
+use domain::links::LinkParameters;
+use domain::options::FrequencyCap;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
@@ -17,10 +19,38 @@ pub struct Workspace {
     pub organization: OrganizationId,
     /// Its name, for people.
     pub name: String,
+    /// How often messages that ask for the cap reach one recipient.
+    pub frequency_cap: FrequencyCap,
+    /// What link tracking puts on links.
+    pub link_parameters: LinkParameters,
+    /// How often its keys may ask.
+    pub request_limits: RequestLimits,
     /// Made at.
     pub created_at: Timestamp,
     /// Last changed at.
     pub updated_at: Timestamp,
+}
+
+/// Requests a second that the keys of a workspace may make together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RequestLimits {
+    /// Requests that change something.
+    pub posts_per_second: u32,
+    /// Requests that read.
+    pub gets_per_second: u32,
+}
+
+/// What is to be changed of a workspace; `None` stays as it is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct WorkspaceChange {
+    /// Name.
+    pub name: Option<String>,
+    /// Frequency cap.
+    pub frequency_cap: Option<FrequencyCap>,
+    /// Tracking parameters.
+    pub link_parameters: Option<LinkParameters>,
+    /// Request limits.
+    pub request_limits: Option<RequestLimits>,
 }
 
 const ORGANIZATION: &str = "-- store.workspace.organization
@@ -30,28 +60,42 @@ const CREATE: &str = "-- store.workspace.create
 WITH made AS (
     INSERT INTO workspaces (workspace_id, organization_id, name)
     SELECT $1, organization_id, $2 FROM installation
-    RETURNING workspace_id, organization_id, name, created_at, updated_at
+    RETURNING workspace_id, organization_id, name, created_at, updated_at,
+        frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second
 ), noted AS (
     INSERT INTO audit (workspace_id, actor, act, subject, detail)
     SELECT workspace_id, $3, $4, workspace_id::text, name FROM made
 )
-SELECT workspace_id, organization_id, name, created_at, updated_at FROM made";
+SELECT workspace_id, organization_id, name, created_at, updated_at,
+    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second
+FROM made";
 
-const RENAME: &str = "-- store.workspace.rename
+const UPDATE: &str = "-- store.workspace.update
 WITH changed AS (
-    UPDATE workspaces SET name = $2, updated_at = clock_timestamp() WHERE workspace_id = $1
-    RETURNING workspace_id, organization_id, name, created_at, updated_at
+    UPDATE workspaces SET name = coalesce($2, name), frequency_cap_messages = coalesce($3, frequency_cap_messages),
+        frequency_cap_days = coalesce($4, frequency_cap_days), link_parameters = coalesce($5, link_parameters),
+        posts_per_second = coalesce($6, posts_per_second), gets_per_second = coalesce($7, gets_per_second),
+        updated_at = clock_timestamp()
+    WHERE workspace_id = $1
+    RETURNING workspace_id, organization_id, name, created_at, updated_at,
+        frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second
 ), noted AS (
     INSERT INTO audit (workspace_id, actor, act, subject, detail)
-    SELECT workspace_id, $3, $4, workspace_id::text, name FROM changed
+    SELECT workspace_id, $8, $9, workspace_id::text, name FROM changed
 )
-SELECT workspace_id, organization_id, name, created_at, updated_at FROM changed";
+SELECT workspace_id, organization_id, name, created_at, updated_at,
+    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second
+FROM changed";
 
 const GET: &str = "-- store.workspace.get
-SELECT workspace_id, organization_id, name, created_at, updated_at FROM workspaces WHERE workspace_id = $1";
+SELECT workspace_id, organization_id, name, created_at, updated_at,
+    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second
+FROM workspaces WHERE workspace_id = $1";
 
 const LIST: &str = "-- store.workspace.list
-SELECT workspace_id, organization_id, name, created_at, updated_at FROM workspaces
+SELECT workspace_id, organization_id, name, created_at, updated_at,
+    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second
+FROM workspaces
 WHERE workspace_id > $1 ORDER BY workspace_id LIMIT $2";
 
 impl Store {
@@ -73,17 +117,35 @@ impl Store {
         workspace(&row)
     }
 
-    /// Gives a workspace another name; `None` when there is no such workspace.
+    /// Changes what is named; `None` when there is no such workspace.
     ///
     /// # Errors
     /// When the database cannot be used.
-    pub async fn rename_workspace(
+    pub async fn update_workspace(
         &self,
         id: WorkspaceId,
-        name: &str,
+        change: &WorkspaceChange,
         act: &Act<'_>,
     ) -> Result<Option<Workspace>, Error> {
-        self.maybe_one(RENAME, &[&id.0, &name, &act.actor, &act.name]).await?.as_ref().map(workspace).transpose()
+        let number = |number: Option<u32>| number.map(i32::try_from).transpose().map_err(Error::corrupt);
+        let parameters = change.link_parameters.as_ref().map(serde_json::to_string).transpose();
+        let row = self
+            .maybe_one(
+                UPDATE,
+                &[
+                    &id.0,
+                    &change.name,
+                    &number(change.frequency_cap.map(|cap| cap.messages))?,
+                    &number(change.frequency_cap.map(|cap| cap.days))?,
+                    &parameters.map_err(Error::corrupt)?,
+                    &number(change.request_limits.map(|limits| limits.posts_per_second))?,
+                    &number(change.request_limits.map(|limits| limits.gets_per_second))?,
+                    &act.actor,
+                    &act.name,
+                ],
+            )
+            .await?;
+        row.as_ref().map(workspace).transpose()
     }
 
     /// One workspace.
@@ -104,11 +166,15 @@ impl Store {
 }
 
 fn workspace(row: &Row) -> Result<Workspace, Error> {
+    let number = |index| u32::try_from(get::<i32>(row, index)?).map_err(Error::corrupt);
     Ok(Workspace {
         id: WorkspaceId(get(row, 0)?),
         organization: OrganizationId(get(row, 1)?),
         name: get(row, 2)?,
         created_at: get(row, 3)?,
         updated_at: get(row, 4)?,
+        frequency_cap: FrequencyCap { messages: number(5)?, days: number(6)? },
+        link_parameters: serde_json::from_str(get(row, 7)?).map_err(Error::corrupt)?,
+        request_limits: RequestLimits { posts_per_second: number(8)?, gets_per_second: number(9)? },
     })
 }

@@ -36,6 +36,7 @@ impl Tenant {
             message_type: MessageType::Transactional,
             messages_per_second: 1000,
             status: ChannelStatus::Active,
+            longitude_spelling: domain::content::LongitudeSpelling::Both,
         };
         let workspace = WorkspaceId(Uuid::new_v4());
         store.create_workspace(workspace, "test", &ACT).await.expect("a workspace");

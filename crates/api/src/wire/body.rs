@@ -54,6 +54,8 @@ pub(crate) fn read(value: &Value, violations: &mut Violations) -> Option<Vec<Con
         // The payload of a refused type is not looked into.
         return None;
     };
+    // Read with the other options: the public samples print it here.
+    fields.optional("replyTo");
     let payload = fields.required(name, violations);
     let path = fields.path_of(name);
     fields.finish(violations);

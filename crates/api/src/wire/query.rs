@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use domain::violation::Violations;
+use jiff::Timestamp;
 use store::message::Order;
+
+use crate::wire::request::instant;
 
 /// Page length where none is asked for, and the longest.
 const LIMIT_DEFAULT: i64 = 10;
@@ -46,6 +49,38 @@ pub(crate) fn read_page(query: &str) -> Result<Page, Violations> {
         }
     }
     if violations.is_empty() { Ok(page) } else { Err(violations) }
+}
+
+/// A request that asks what would become of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct DryRun {
+    /// As if it were this instant.
+    pub(crate) at: Option<Timestamp>,
+}
+
+/// Reads `dryRun` and `at`.
+///
+/// # Errors
+/// All violations at once.
+pub(crate) fn read_dry_run(query: &str) -> Result<Option<DryRun>, Violations> {
+    let mut violations = Violations::default();
+    let (mut is_dry, mut at) = (false, None);
+    for (name, value) in parameters(query, &mut violations) {
+        match (name.as_str(), value.as_str()) {
+            ("dryRun", "true") => is_dry = true,
+            ("dryRun", "false") => {}
+            ("dryRun", _) => violations.add(".dryRun", "must be true or false"),
+            ("at", text) => match instant(text) {
+                Ok(instant) => at = Some(instant),
+                Err(why) => violations.add(".at", why),
+            },
+            (other, _) => violations.add(format!(".{other}"), format!("parameter \"{other}\" is unsupported")),
+        }
+    }
+    if at.is_some() && !is_dry {
+        violations.add(".at", "needs dryRun=true");
+    }
+    if violations.is_empty() { Ok(is_dry.then_some(DryRun { at })) } else { Err(violations) }
 }
 
 /// Checks that there are no parameters.

@@ -1,26 +1,31 @@
 //! The request to send a message: every field read, everything wrong with it noted.
 
-use domain::content::Content;
+use domain::content::{Content, check_text};
 use domain::limits::TAGS_MAX;
+use domain::links::LinkParameters;
 use domain::message::{MessageKey, Tag, check_reference};
+use domain::options::Options;
 use domain::phone::PhoneNumber;
 use domain::schedule::{check_scheduled_for, check_validity};
 use domain::violation::Violations;
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::reader::Fields;
-use crate::wire::{NOT_YET, body, receiver, template};
+use crate::wire::mentions::Known;
+use crate::wire::meta::Meta;
+use crate::wire::{body, meta, options, receiver, sender, template};
 
 /// A request without violations.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct MessageRequest {
     pub(crate) recipient: PhoneNumber,
     pub(crate) contents: Vec<Content>,
-    /// `body` as it was sent.
-    pub(crate) body: Value,
-    /// `meta` as it was sent.
-    pub(crate) meta: Value,
+    /// `body` and `template` as they were sent; one of them is there.
+    pub(crate) body: Option<Value>,
+    pub(crate) template: Option<Value>,
+    pub(crate) meta: Meta,
+    pub(crate) options: Options,
     pub(crate) key: Option<MessageKey>,
     pub(crate) reference: String,
     pub(crate) tags: Vec<Tag>,
@@ -30,46 +35,60 @@ pub(crate) struct MessageRequest {
 
 const OFFSET_BYTES: usize = 6;
 
-/// Fields of the Channels API that come with a later version.
-const TO_COME: &[&str] = &["sender", "replyTo", "notification", "shortLinks", "collapseKey"];
-
 /// The value of `Idempotency-Key`, if there is one, or what is wrong with it.
 pub(crate) type HeaderKey<'a> = Result<Option<&'a str>, &'static str>;
+
+/// What a request is read against.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) header_key: HeaderKey<'a>,
+    /// The channel's number.
+    pub(crate) sender: &'a PhoneNumber,
+    pub(crate) known: &'a Known,
+    pub(crate) link_parameters: &'a LinkParameters,
+}
 
 /// Reads a request.
 ///
 /// # Errors
 /// All violations at once.
-pub(crate) fn read(value: &Value, header_key: HeaderKey<'_>, now: Timestamp) -> Result<MessageRequest, Violations> {
+pub(crate) fn read(value: &Value, context: Context<'_>) -> Result<MessageRequest, Violations> {
     let mut violations = Violations::default();
     let Some(mut fields) = Fields::of(value, "", &mut violations) else {
         return Err(violations);
     };
     let notes = &mut violations;
-    let recipient = fields.required("receiver", notes).and_then(|value| receiver::read(value, notes));
-    let contents = contents(&mut fields, notes);
-    let key = key(&mut fields, header_key, notes);
+    let recipient = fields.required("receiver", notes).and_then(|value| receiver::read(value, context.known, notes));
+    sender::check(&mut fields, context.sender, notes);
+    let mut contents = contents(&mut fields, notes);
+    let key = key(&mut fields, context.header_key, notes);
     let reference = fields.text("reference", notes);
     if let Some(text) = reference {
         fields.keep("reference", check_reference(text), notes);
     }
     let tags = tags(&mut fields, notes);
-    let meta = meta(&mut fields, notes);
-    let scheduled_for = scheduled_for(&mut fields, now, notes);
+    let meta = meta::read(&mut fields, notes);
+    let options::Read { options, tracks_links } = options::read(&mut fields, context.known, &meta, notes);
+    if let (true, Some(contents)) = (tracks_links, &mut contents) {
+        track_links(contents, context.link_parameters, notes);
+    }
+    let scheduled_for = scheduled_for(&mut fields, context.now, notes);
     let validity_seconds = fields.integer("validity", notes);
     if let Some(seconds) = validity_seconds {
         fields.keep("validity", check_validity(seconds), notes);
     }
-    switches(&mut fields, notes);
-    fields.refuse(TO_COME, NOT_YET, notes);
-    let body = fields.optional("body").cloned().unwrap_or_default();
+    let body = fields.optional("body").cloned().map(without_reply_to);
+    let template = fields.optional("template").cloned();
     fields.finish(notes);
     match (recipient, contents) {
         (Some(recipient), Some(contents)) if violations.is_empty() => Ok(MessageRequest {
             recipient,
             contents,
             body,
+            template,
             meta,
+            options,
             key,
             reference: reference.unwrap_or_default().to_owned(),
             tags,
@@ -77,6 +96,24 @@ pub(crate) fn read(value: &Value, header_key: HeaderKey<'_>, now: Timestamp) -> 
             validity_seconds,
         }),
         _ => Err(violations),
+    }
+}
+
+/// `replyTo` belongs to the message, wherever it was given.
+fn without_reply_to(mut body: Value) -> Value {
+    if let Value::Object(properties) = &mut body {
+        properties.remove("replyTo");
+    }
+    body
+}
+
+/// Puts the workspace's parameters on the links of what is sent; `body` is echoed as it was.
+fn track_links(contents: &mut [Content], parameters: &LinkParameters, violations: &mut Violations) {
+    for (text, units_max) in contents.iter_mut().filter_map(Content::text_mut) {
+        *text = parameters.track(text);
+        if let Err(why) = check_text(text, units_max) {
+            violations.add(".enableLinkTracking", format!("the text with tracking parameters {why}"));
+        }
     }
 }
 
@@ -133,29 +170,6 @@ fn tags(fields: &mut Fields<'_>, violations: &mut Violations) -> Vec<Tag> {
     tags
 }
 
-/// `meta` is echoed; of its properties only the free object has a meaning so far.
-fn meta(fields: &mut Fields<'_>, violations: &mut Violations) -> Value {
-    let Some(mut meta) = fields.object("meta", violations) else { return Value::Object(Map::new()) };
-    if meta.optional("extraInformation").is_some_and(|value| !value.is_object()) {
-        violations.add(".meta.extraInformation", "must be an object");
-    }
-    let others = [
-        "referral",
-        "order",
-        "referredProduct",
-        "email",
-        "pushNotifications",
-        "navigatorId",
-        "navigatorMessageId",
-        "flow",
-        "journey",
-        "campaign",
-    ];
-    meta.refuse(&others, NOT_YET, violations);
-    meta.finish(violations);
-    fields.optional("meta").cloned().unwrap_or_default()
-}
-
 fn scheduled_for(fields: &mut Fields<'_>, now: Timestamp, violations: &mut Violations) -> Option<Timestamp> {
     let text = fields.text("scheduledFor", violations)?;
     let at = fields.keep("scheduledFor", instant(text), violations)?;
@@ -164,7 +178,7 @@ fn scheduled_for(fields: &mut Fields<'_>, now: Timestamp, violations: &mut Viola
 }
 
 /// RFC 3339 with an offset, to the microsecond.
-fn instant(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn instant(text: &str) -> Result<Timestamp, String> {
     let refused = || "must be an RFC 3339 date-time with offset, such as 2026-11-21T08:00:00+03:00".to_owned();
     let bytes = text.as_bytes();
     // The parser also knows looser forms: hours alone, a space, weeks, zone names.
@@ -183,19 +197,6 @@ fn instant(text: &str) -> Result<Timestamp, String> {
 /// `+03:00`: sign, hours up to 23, minutes.
 fn is_offset(bytes: &[u8]) -> bool {
     matches!(bytes[0], b'+' | b'-') && bytes[3] == b':' && bytes[1..3] < b"24"[..]
-}
-
-/// Switches whose meaning comes later: what asks for it is refused, what does without is taken.
-fn switches(fields: &mut Fields<'_>, violations: &mut Violations) {
-    for name in ["capFrequency", "enableLinkTracking"] {
-        if fields.boolean(name, violations) == Some(true) {
-            violations.add(fields.path_of(name), NOT_YET);
-        }
-    }
-    for name in ["ignoreQuietHours", "ignoreGlobalHoldout"] {
-        // There are no quiet hours and no holdout to be ignored yet.
-        fields.boolean(name, violations);
-    }
 }
 
 #[cfg(test)]

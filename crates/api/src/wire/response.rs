@@ -2,7 +2,9 @@
 
 use domain::failure::FailureCode;
 use domain::gate::GateReason;
+use domain::id::ContactId;
 use domain::lifecycle::Status;
+use domain::phone::PhoneNumber;
 use domain::schedule::DueReason;
 use jiff::{Timestamp, Unit};
 use serde::Serialize;
@@ -10,6 +12,9 @@ use serde_json::{Value, json};
 use store::message::{Message, Waiting};
 
 use crate::errors::ApiError;
+
+/// What becomes of `replyTo` (contract, section 3).
+const REPLY_NOT_SENT: &str = "replyTo is kept but not sent: Lipachat has no reply context";
 
 /// A message in the shape of the Channels API.
 #[derive(Serialize, Debug)]
@@ -19,7 +24,10 @@ pub(crate) struct MessageView {
     channel_id: String,
     sender: Value,
     receiver: Value,
-    body: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<Value>,
     meta: Value,
     reference: String,
     parts: Vec<Value>,
@@ -33,6 +41,10 @@ pub(crate) struct MessageView {
     chargeable_units: usize,
     batch_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    short_links: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     scheduled_for: Option<String>,
     last_status_at: String,
     created_at: String,
@@ -44,24 +56,13 @@ pub(crate) struct MessageView {
 /// # Errors
 /// 500 when a stored body is not JSON.
 pub(crate) fn view(message: &Message) -> Result<MessageView, ApiError> {
-    let number = message.recipient.e164();
-    let mut contact = json!({
-        "id": message.contact.to_string(),
-        "identifierKey": "phonenumber",
-        "identifierValue": number,
-        "platformAddress": number,
-        "platformAddressSelector": "identifiers.phonenumber",
-        "annotations": { "name": "" }
-    });
-    if let Some(country) = message.recipient.country_code() {
-        contact["countryCode"] = Value::String(country);
-    }
     Ok(MessageView {
         id: message.id.to_string(),
         channel_id: message.channel.to_string(),
         sender: json!({ "connector": { "id": message.connector.0.to_string(), "identifierValue": message.connector.1.e164() } }),
-        receiver: json!({ "contacts": [contact] }),
-        body: stored_json(&message.body)?,
+        receiver: json!({ "contacts": message.recipient.as_ref().map(contact).into_iter().collect::<Vec<_>>() }),
+        body: Some(stored_json(&message.body)?).filter(|body| !body.is_null()),
+        template: message.template.as_deref().map(stored_json).transpose()?,
         meta: stored_json(&message.meta)?,
         reference: message.reference.clone(),
         parts: message.platform_references.iter().map(|reference| json!({ "platformReference": reference })).collect(),
@@ -69,15 +70,32 @@ pub(crate) fn view(message: &Message) -> Result<MessageView, ApiError> {
         reason: message.reason.clone(),
         details: details(message),
         failure: message.failure.as_ref().map(failure),
-        direction: "outgoing",
+        direction: message.direction.as_str(),
         tags: message.tags.clone(),
         chargeable_units: 1,
-        batch_id: None,
+        batch_id: message.batch.map(|batch| batch.to_string()),
+        reply_to: message.options.reply_to.as_ref().map(|reply_to| json!(reply_to)),
+        short_links: message.options.short_links_domain.as_ref().map(|domain| json!({ "domain": domain })),
         scheduled_for: message.scheduled_for.map(instant),
         last_status_at: instant(message.last_status_at),
         created_at: instant(message.created_at),
         updated_at: instant(message.updated_at),
     })
+}
+
+fn contact((id, number): &(ContactId, PhoneNumber)) -> Value {
+    let mut contact = json!({
+        "id": id.to_string(),
+        "identifierKey": "phonenumber",
+        "identifierValue": number.e164(),
+        "platformAddress": number.e164(),
+        "platformAddressSelector": "identifiers.phonenumber",
+        "annotations": { "name": "" }
+    });
+    if let Some(country) = number.country_code() {
+        contact["countryCode"] = Value::String(country);
+    }
+    contact
 }
 
 fn stored_json(text: &str) -> Result<Value, ApiError> {
@@ -92,13 +110,22 @@ pub(crate) fn instant(at: Timestamp) -> String {
     at.round(Unit::Millisecond).unwrap_or(at).to_string()
 }
 
-fn failure((code, source, source_code): &(FailureCode, String, String)) -> Value {
+pub(crate) fn failure((code, source, source_code): &(FailureCode, String, String)) -> Value {
     let (number, description, _) = code.row();
     json!({ "code": number, "description": description, "source": { "name": source, "code": source_code } })
 }
 
-/// What a waiting message waits for, and until when.
+/// What a waiting message waits for and until when, and what of it is not sent.
 fn details(message: &Message) -> String {
+    let status = status_details(message);
+    match (&message.options.reply_to, status.is_empty()) {
+        (None, _) => status,
+        (Some(_), true) => REPLY_NOT_SENT.to_owned(),
+        (Some(_), false) => format!("{status}; {REPLY_NOT_SENT}"),
+    }
+}
+
+pub(crate) fn status_details(message: &Message) -> String {
     match (&message.waiting, message.status) {
         (Some(waiting), Status::Scheduled) => format!("scheduled for {}", instant(waiting.due_at)),
         (Some(waiting), _) => waiting_details(waiting),

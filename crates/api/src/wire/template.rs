@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::content::{Content, MediaKind, Template, TemplateButton, TemplateHeader, check_media_url, check_text};
+use domain::content::{Content, MediaKind, Template, TemplateButton, TemplateHeader, check_https_url, check_text};
 use domain::limits::{
     INTERACTIVE_TEXT_UNITS_MAX, TEMPLATE_BUTTONS_MAX, TEMPLATE_NAME_CHARS_MAX, TEMPLATE_PLACEHOLDERS_MAX, URL_CHARS_MAX,
 };
@@ -131,7 +131,7 @@ fn fill(filled: &mut Filled, key: &str, text: String, key_path: &str, value_path
             Ok(parameter) => filled.header.replace(TemplateHeader::Text { parameter }).is_none(),
             Err(why) => return violations.add(value_path, why),
         },
-        "header.media" => match check_media_url(&text) {
+        "header.media" => match check_https_url(&text) {
             Ok(url) => filled.header.replace(media_header(url)).is_none(),
             Err(why) => return violations.add(value_path, why),
         },

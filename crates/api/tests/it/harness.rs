@@ -9,6 +9,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use api::Api;
+use lipachat::client::LipachatPreview;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use secrecy::SecretString;
@@ -78,7 +79,14 @@ impl Harness {
             counted.fetch_add(1, Ordering::Relaxed);
         });
         let writer = AcceptWriter::start(&store);
-        let api = Data::new(Api::new(store, writer, metrics, due, SecretString::from(ADMIN_TOKEN)));
+        let api = Data::new(Api::new(
+            store,
+            writer,
+            metrics,
+            due,
+            Arc::new(LipachatPreview),
+            SecretString::from(ADMIN_TOKEN),
+        ));
         let server = HttpServer::new(move || App::new().configure(|config| api::configure(config, api.clone())))
             .workers(2)
             .disable_signals()

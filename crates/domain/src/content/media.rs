@@ -65,11 +65,11 @@ impl MediaKind {
     }
 }
 
-/// Checks the address of a file: `https`, a host, no credentials.
+/// Checks the address of a file or of an app: `https`, a host, no credentials.
 ///
 /// # Errors
 /// The text of the violation.
-pub fn check_media_url(text: &str) -> Result<String, String> {
+pub fn check_https_url(text: &str) -> Result<String, String> {
     if text.chars().count() > URL_CHARS_MAX {
         return Err(format!("must not be longer than {URL_CHARS_MAX} characters"));
     }
@@ -142,8 +142,8 @@ mod tests {
 
     #[test]
     fn addresses_are_https_with_a_host() {
-        assert!(check_media_url("https://cdn.example.org/a.jpg").is_ok());
-        assert!(check_media_url("HTTPS://cdn.example.org/a.jpg").is_ok());
+        assert!(check_https_url("https://cdn.example.org/a.jpg").is_ok());
+        assert!(check_https_url("HTTPS://cdn.example.org/a.jpg").is_ok());
         for bad in [
             "http://cdn.example.org/a.jpg",
             "ftp://x/y",
@@ -157,9 +157,9 @@ mod tests {
             "data:image/png;base64,AA",
             "",
         ] {
-            assert!(check_media_url(bad).is_err(), "{bad}");
+            assert!(check_https_url(bad).is_err(), "{bad}");
         }
-        assert!(check_media_url(&format!("https://cdn.example.org/{}", "x".repeat(2048))).is_err());
+        assert!(check_https_url(&format!("https://cdn.example.org/{}", "x".repeat(2048))).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use domain::content::{Content, Part, Text};
 use domain::id::{ContactId, MessageId, PartId};
 use domain::message::Lane;
+use domain::options::Options;
 use domain::phone::PhoneNumber;
 use jiff::{SignedDuration, Timestamp};
 use store::accept::NewMessage;
@@ -21,19 +22,24 @@ pub(crate) fn of_parts(tenant: &Tenant, now: Timestamp, texts: &[&str]) -> NewMe
         id: MessageId(Uuid::now_v7()),
         workspace: tenant.workspace,
         channel: tenant.channel.id,
-        contact: ContactId::of_number(tenant.workspace, recipient.e164()),
-        recipient,
+        recipient: Some((ContactId::of_number(tenant.workspace, recipient.e164()), recipient)),
         key: None,
         fingerprint: [0; 32],
         body: "{}".to_owned(),
+        template: None,
         parts: texts.iter().map(|text| part(text)).collect(),
         reference: String::new(),
         tags: Vec::new(),
         meta: "{}".to_owned(),
+        use_case: None,
+        options: Options::default(),
+        frequency_cap: None,
+        batch: None,
         scheduled_for: None,
         expires_at: after(now, 3_600_000),
         due_at: now,
         lane: Lane::Normal,
+        rejected: None,
         created_at: now,
     }
 }

@@ -4,8 +4,8 @@
 //! those of the pages' samples, which differ from their tables here and there.
 
 use domain::content::{
-    Buttons, Contact, Content, Flow, List, Location, LocationRequest, Media, MediaKind, Part, Template, TemplateHeader,
-    Text, filename_of_url,
+    Buttons, Contact, Content, Flow, List, Location, LocationRequest, LongitudeSpelling, Media, MediaKind, Part,
+    Template, TemplateHeader, Text, filename_of_url,
 };
 use domain::phone::PhoneNumber;
 use serde_json::{Map, Value, json};
@@ -21,13 +21,13 @@ pub struct Request {
 
 /// Renders the call of a part.
 #[must_use]
-pub fn render(part: &Part, from: &PhoneNumber, to: &PhoneNumber) -> Request {
+pub fn render(part: &Part, from: &PhoneNumber, to: &PhoneNumber, spelling: LongitudeSpelling) -> Request {
     let (path, mut body) = match &part.content {
         Content::Text(text) => render_text(text),
         Content::Buttons(buttons) => render_buttons(buttons),
         Content::LocationRequest(request) => render_location_request(request),
         Content::Media(media) => render_media(media),
-        Content::Location(location) => render_location(location),
+        Content::Location(location) => render_location(location, spelling),
         Content::List(list) => render_list(list),
         Content::Contact(contact) => render_contact(contact),
         Content::Flow(flow) => render_flow(flow),
@@ -65,10 +65,17 @@ fn render_media(media: &Media) -> (&'static str, Value) {
 }
 
 /// Lipachat docs, "Sending Location": path by analogy; the table spells `longtitude`, the wire name is not known, so
-/// both are sent.
-fn render_location(location: &Location) -> (&'static str, Value) {
-    let mut body =
-        json!({ "latitude": location.latitude, "longitude": location.longitude, "longtitude": location.longitude });
+/// a channel's setting says which is sent.
+fn render_location(location: &Location, spelling: LongitudeSpelling) -> (&'static str, Value) {
+    let mut body = json!({ "latitude": location.latitude });
+    let names: &[&str] = match spelling {
+        LongitudeSpelling::Both => &["longitude", "longtitude"],
+        LongitudeSpelling::Longitude => &["longitude"],
+        LongitudeSpelling::Longtitude => &["longtitude"],
+    };
+    for name in names {
+        body[*name] = json!(location.longitude);
+    }
     put(&mut body, "name", location.name.as_deref());
     put(&mut body, "address", location.address.as_deref());
     ("/api/v1/whatsapp/location", body)
@@ -185,7 +192,7 @@ mod tests {
         let part =
             Part { id: PartId(Uuid::from_u128(1)), content: Content::Text(Text { text: "Hello Asha".to_owned() }) };
         let number = |text| PhoneNumber::parse(text).expect("a number");
-        let request = render(&part, &number("+254110090747"), &number("+254712345678"));
+        let request = render(&part, &number("+254110090747"), &number("+254712345678"), LongitudeSpelling::Both);
         assert_eq!(request.path, "/api/v1/whatsapp/message/text");
         assert_eq!(
             request.body,

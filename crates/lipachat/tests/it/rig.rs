@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::content::{Content, Part, Text};
+use domain::content::{Content, LongitudeSpelling, Part, Text};
 use domain::id::PartId;
 use domain::outcome::Report;
 use domain::phone::PhoneNumber;
@@ -78,5 +78,5 @@ pub(crate) fn part(text: &str) -> Part {
 pub(crate) async fn call(provider: &Lipachat, key: &SecretString, part: &Part, timeout: Duration) -> Report {
     let number = |text| PhoneNumber::parse(text).expect("a number");
     let (from, to) = (number("+254110090747"), number("+254700000000"));
-    provider.call(Call { key, from: &from, to: &to, part, timeout }).await
+    provider.call(Call { key, from: &from, to: &to, part, longitude_spelling: LongitudeSpelling::Both, timeout }).await
 }

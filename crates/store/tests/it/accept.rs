@@ -16,10 +16,7 @@ async fn a_new_message_is_stored_with_its_key_its_contact_and_its_turn() {
     assert_eq!(f.accept_one(&message).await, Accepted::New);
     let stored = f.store.message(message.workspace, message.id).await.expect("read").expect("stored");
     assert_eq!((&stored.body, &stored.meta, &stored.reference), (&message.body, &message.meta, &message.reference));
-    assert_eq!(
-        (stored.channel, stored.contact, &stored.recipient),
-        (message.channel, message.contact, &message.recipient)
-    );
+    assert_eq!((stored.channel, &stored.recipient), (message.channel, &message.recipient));
     assert_eq!(stored.tags, ["orders", "vip 1"]);
     assert_eq!((stored.created_at, stored.expires_at), (message.created_at, message.expires_at));
     let waiting = stored.waiting.expect("it waits");

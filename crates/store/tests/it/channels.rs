@@ -10,6 +10,7 @@ use store::connect::Database;
 use store::error::Error;
 use store::metrics::Metrics;
 use store::vault::Vault;
+use store::workspace::WorkspaceChange;
 use testkit::Tenant;
 use uuid::Uuid;
 
@@ -107,10 +108,11 @@ async fn every_act_of_an_operator_is_noted_and_a_refused_one_is_not() {
     let f = Fixture::new().await;
     // The tenant: a workspace, a channel and a key.
     assert_eq!(f.rows("audit").await, 3);
-    f.store.rename_workspace(f.tenant.workspace, "renamed", &ACT).await.expect("renamed").expect("there");
+    let change = WorkspaceChange { name: Some("renamed".to_owned()), ..WorkspaceChange::default() };
+    f.store.update_workspace(f.tenant.workspace, &change, &ACT).await.expect("renamed").expect("there");
     f.store.revoke_access_key(f.tenant.workspace, f.tenant.access_key_id, &ACT).await.expect("revoked");
     assert_eq!(f.rows("audit").await, 5);
-    assert!(f.store.rename_workspace(WorkspaceId(Uuid::new_v4()), "nobody", &ACT).await.expect("answered").is_none());
+    assert!(f.store.update_workspace(WorkspaceId(Uuid::new_v4()), &change, &ACT).await.expect("answered").is_none());
     assert!(f.store.create_workspace(f.tenant.workspace, "twice", &ACT).await.is_err());
     assert_eq!(f.rows("audit").await, 5);
 }

@@ -6,6 +6,7 @@ use domain::content::{Content, Part, Text};
 use domain::decision::Step;
 use domain::id::{ContactId, MessageId, PartId, ReplicaId};
 use domain::message::{Lane, MessageKey};
+use domain::options::Options;
 use domain::outcome::{Outcome, Report};
 use domain::phone::PhoneNumber;
 use jiff::{SignedDuration, Timestamp};
@@ -107,19 +108,24 @@ pub(crate) fn message_of(tenant: &Tenant, now: Timestamp) -> NewMessage {
         id: MessageId(Uuid::now_v7()),
         workspace: tenant.workspace,
         channel: tenant.channel.id,
-        contact: ContactId::of_number(tenant.workspace, recipient.e164()),
-        recipient,
+        recipient: Some((ContactId::of_number(tenant.workspace, recipient.e164()), recipient)),
         key: None,
         fingerprint: [1; 32],
         body: r#"{"type":"text","text":{"text":"Habari"}}"#.to_owned(),
+        template: None,
         parts: vec![Part { id: PartId(Uuid::new_v4()), content: Content::Text(text) }],
         reference: "order-1".to_owned(),
         tags: Vec::new(),
         meta: "{}".to_owned(),
+        use_case: None,
+        options: Options::default(),
+        frequency_cap: None,
+        batch: None,
         scheduled_for: None,
         expires_at: later(now, 3600),
         due_at: now,
         lane: Lane::Normal,
+        rejected: None,
         created_at: now,
     }
 }

@@ -2,6 +2,7 @@
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use domain::content::LongitudeSpelling;
 use domain::id::ChannelId;
 use domain::limits::{MESSAGES_PER_SECOND_DEFAULT, MESSAGES_PER_SECOND_MAX};
 use domain::message::MessageType;
@@ -31,6 +32,7 @@ struct ChannelRequest {
     message_type: Option<MessageType>,
     messages_per_second: Option<u32>,
     status: Option<ChannelStatus>,
+    longitude_spelling: Option<LongitudeSpelling>,
     provider_key: Option<SecretString>,
 }
 
@@ -61,6 +63,7 @@ pub(crate) async fn create_channel(
         message_type: read.message_type.unwrap_or(MessageType::Transactional),
         messages_per_second: read.messages_per_second.unwrap_or(MESSAGES_PER_SECOND_DEFAULT),
         status: read.status.unwrap_or(ChannelStatus::Active),
+        longitude_spelling: read.longitude_spelling.unwrap_or_default(),
     };
     let (id, connector) = (ChannelId(Uuid::new_v4()), Uuid::new_v4());
     let made = api.store.create_channel(workspace, id, connector, &settings, &key, &act("channel.create")).await?;
@@ -88,6 +91,7 @@ pub(crate) async fn update_channel(
         message_type: read.message_type.unwrap_or(now.message_type),
         messages_per_second: read.messages_per_second.unwrap_or(now.messages_per_second),
         status: read.status.unwrap_or(now.status),
+        longitude_spelling: read.longitude_spelling.unwrap_or(now.longitude_spelling),
     };
     if settings == before.settings && read.provider_key.is_none() {
         // Nothing changes, so whoever sends for the channel is not disturbed.
@@ -147,6 +151,10 @@ fn read(body: &Value, violations: &mut Violations) -> ChannelRequest {
         let known = ChannelStatus::from_word(word);
         fields.keep("status", known.ok_or("must be active or inactive".to_owned()), violations)
     });
+    let longitude_spelling = fields.text("longitudeSpelling", violations).and_then(|word| {
+        let known = LongitudeSpelling::from_word(word);
+        fields.keep("longitudeSpelling", known.ok_or("must be both, longitude or longtitude".to_owned()), violations)
+    });
     let provider_key = fields.text("providerKey", violations).and_then(|key| {
         let legal =
             !key.is_empty() && key.len() <= PROVIDER_KEY_BYTES_MAX && key.bytes().all(|byte| byte.is_ascii_graphic());
@@ -154,7 +162,7 @@ fn read(body: &Value, violations: &mut Violations) -> ChannelRequest {
         fields.keep("providerKey", legal.then(|| SecretString::from(key)).ok_or(why), violations)
     });
     fields.finish(violations);
-    ChannelRequest { name, number, message_type, messages_per_second: rate, status, provider_key }
+    ChannelRequest { name, number, message_type, messages_per_second: rate, status, longitude_spelling, provider_key }
 }
 
 fn view(channel: &Channel) -> Value {
@@ -168,6 +176,7 @@ fn view(channel: &Channel) -> Value {
         "messageType": settings.message_type.as_str(),
         "messagesPerSecond": settings.messages_per_second,
         "status": settings.status.as_str(),
+        "longitudeSpelling": settings.longitude_spelling.as_str(),
         "createdAt": instant(channel.created_at),
         "updatedAt": instant(channel.updated_at)
     })

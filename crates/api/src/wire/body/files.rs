@@ -1,6 +1,6 @@
 //! `body.image` and `body.file`: each file a part; a text becomes a caption, a text of its own, or stands above buttons.
 
-use domain::content::{Buttons, Content, Media, MediaKind, Text, check_media_url, check_text, filename_of_url};
+use domain::content::{Buttons, Content, Media, MediaKind, Text, check_https_url, check_text, filename_of_url};
 use domain::limits::{CAPTION_UNITS_MAX, FILES_MAX, INTERACTIVE_TEXT_UNITS_MAX, LABEL_UNITS_MAX};
 use domain::violation::Violations;
 use serde_json::Value;
@@ -92,7 +92,7 @@ fn read_file(fields: &mut Fields<'_>, violations: &mut Violations) -> Option<Med
 
 fn media_url(fields: &mut Fields<'_>, violations: &mut Violations) -> Option<String> {
     let url = fields.required_text("mediaUrl", violations)?;
-    fields.keep("mediaUrl", check_media_url(url), violations)
+    fields.keep("mediaUrl", check_https_url(url), violations)
 }
 
 fn check_filename(name: &str) -> Result<String, String> {

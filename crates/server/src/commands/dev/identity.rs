@@ -102,6 +102,7 @@ impl Identity {
                 message_type: MessageType::Transactional,
                 messages_per_second: MESSAGES_PER_SECOND_DEFAULT,
                 status: ChannelStatus::Active,
+                longitude_spelling: domain::content::LongitudeSpelling::Both,
             };
             let key = SecretString::from(self.provider_key.as_str());
             store.create_channel(workspace, channel, self.connector_id, &settings, &key, &ACT).await?;

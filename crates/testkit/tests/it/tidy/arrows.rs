@@ -24,7 +24,7 @@ const ARROWS: &[Arrow] = &[
     arrow("store", &["domain"], &["testkit"]),
     arrow("lipachat", &["domain"], &["sandbox", "testkit"]),
     arrow("engine", &["domain", "store"], &["sandbox", "lipachat", "testkit"]),
-    arrow("api", &["domain", "store"], &["testkit"]),
+    arrow("api", &["domain", "store"], &["lipachat", "testkit"]),
     arrow("sandbox", &[], &["testkit"]),
     arrow("cluster", &[], &["testkit"]),
     arrow("server", &["domain", "store", "lipachat", "engine", "api", "sandbox", "cluster"], &["testkit", "bench"]),
@@ -38,8 +38,10 @@ const DOMAIN_LIBRARIES: &[(&str, &str)] = &[
     ("phonenumber", "validity, country and zone of a telephone number, from tables"),
     ("secrecy", "a key as a value that does not print itself"),
     ("serde", "frozen parts and settings are stored as they are"),
+    ("serde_json", "initial data of a flow, as it was sent"),
     ("sha2", "fingerprint of a canonical request"),
     ("thiserror", "errors as enums"),
+    ("url", "addresses of files and links in texts as values"),
     ("uuid", "identifiers as values; made elsewhere"),
 ];
 

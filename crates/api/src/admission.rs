@@ -1,0 +1,171 @@
+//! From a request to the message that is stored, and from there to the answer.
+
+use domain::content::Part;
+use domain::failure::FailureCode;
+use domain::id::{ContactId, MessageId, PartId, WorkspaceId};
+use domain::lifecycle::Status;
+use domain::limits::REFERENCE_CHARS_MAX;
+use domain::options::Options;
+use domain::phone::PhoneNumber;
+use domain::schedule::{self, DueReason};
+use domain::violation::Violations;
+use jiff::Timestamp;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use store::Store;
+use store::accept::{Accepted, Fingerprint, NewMessage, Rejection};
+use store::channel::Channel;
+use store::message::{Direction, Message, Waiting};
+use store::workspace::Workspace;
+use uuid::Uuid;
+
+use crate::errors::ApiError;
+use crate::json::write_canonical;
+use crate::wire::mentions::{Known, Mentions};
+use crate::wire::request::MessageRequest;
+
+/// What is wrong with a rejected item, characters kept of it.
+const REASON_CHARS_MAX: usize = 2000;
+
+/// Looks up what requests mention.
+///
+/// # Errors
+/// When the database cannot be used.
+pub(crate) async fn look_up(store: &Store, workspace: WorkspaceId, mentions: &Mentions) -> Result<Known, ApiError> {
+    Ok(Known {
+        contacts: store.contact_numbers(workspace, &mentions.contacts).await?.into_iter().collect(),
+        received: store.received(workspace, &mentions.received).await?.into_iter().collect(),
+    })
+}
+
+/// What makes two requests the same: channel and content, without the key and without white space and order.
+pub(crate) fn fingerprint(channel: &Channel, request: &Value) -> Fingerprint {
+    let mut bytes = channel.id.0.as_bytes().to_vec();
+    let mut content = request.clone();
+    if let Value::Object(properties) = &mut content {
+        properties.remove("messageId");
+    }
+    write_canonical(&content, &mut bytes);
+    Sha256::digest(&bytes).into()
+}
+
+/// The message of a request.
+pub(crate) fn new_message(
+    channel: &Channel,
+    workspace: &Workspace,
+    request: MessageRequest,
+    fingerprint: Fingerprint,
+    now: Timestamp,
+) -> NewMessage {
+    let message_type = channel.settings.message_type;
+    let validity = request.validity_seconds.unwrap_or(message_type.validity_seconds_default());
+    let contact = ContactId::of_number(channel.workspace, request.recipient.e164());
+    NewMessage {
+        id: MessageId(time_ordered_id(now)),
+        workspace: channel.workspace,
+        channel: channel.id,
+        recipient: Some((contact, request.recipient)),
+        key: request.key,
+        fingerprint,
+        body: request.body.unwrap_or_default().to_string(),
+        template: request.template.map(|template| template.to_string()),
+        parts: request.contents.into_iter().map(|content| Part { id: PartId(Uuid::new_v4()), content }).collect(),
+        reference: request.reference,
+        tags: request.tags,
+        meta: request.meta.value.to_string(),
+        use_case: request.meta.use_case,
+        frequency_cap: request.options.cap_frequency.then_some(workspace.frequency_cap),
+        options: request.options,
+        batch: None,
+        scheduled_for: request.scheduled_for,
+        expires_at: schedule::expires_at(now, request.scheduled_for, validity),
+        due_at: schedule::first_due(now, request.scheduled_for),
+        lane: message_type.lane(),
+        rejected: None,
+        created_at: now,
+    }
+}
+
+/// An item of a batch that cannot be sent, with what can be read of it. It keeps no deduplication key: once mended, the
+/// same item may come again under its own.
+pub(crate) fn rejected(channel: &Channel, request: &Value, violations: &Violations, now: Timestamp) -> NewMessage {
+    let value = request.pointer("/receiver/contacts/0/identifierValue").and_then(Value::as_str);
+    let number = value.and_then(|text| PhoneNumber::parse(text).ok());
+    let recipient = number.map(|number| (ContactId::of_number(channel.workspace, number.e164()), number));
+    let object = |name: &str| request.get(name).filter(|value| value.is_object()).map(Value::to_string);
+    let reference = request.get("reference").and_then(Value::as_str).unwrap_or_default();
+    NewMessage {
+        id: MessageId(time_ordered_id(now)),
+        workspace: channel.workspace,
+        channel: channel.id,
+        recipient,
+        key: None,
+        fingerprint: Fingerprint::default(),
+        body: object("body").unwrap_or_else(|| Value::Null.to_string()),
+        template: object("template"),
+        parts: Vec::new(),
+        reference: reference.chars().take(REFERENCE_CHARS_MAX).collect(),
+        tags: Vec::new(),
+        meta: "{}".to_owned(),
+        use_case: None,
+        options: Options::default(),
+        frequency_cap: None,
+        batch: None,
+        scheduled_for: None,
+        expires_at: now,
+        due_at: now,
+        lane: channel.settings.message_type.lane(),
+        rejected: Some(Rejection { code: FailureCode::InvalidInput, reason: in_one_line(violations) }),
+        created_at: now,
+    }
+}
+
+fn in_one_line(violations: &Violations) -> String {
+    let each =
+        violations.by_path().iter().flat_map(|(path, texts)| texts.iter().map(move |text| format!("{path}: {text}")));
+    each.collect::<Vec<_>>().join("; ").chars().take(REASON_CHARS_MAX).collect()
+}
+
+/// A message as it was just stored: nothing has happened to it since.
+pub(crate) fn as_stored(channel: &Channel, message: &NewMessage, accepted: Accepted) -> Message {
+    let capped = (accepted == Accepted::Capped).then_some((FailureCode::FrequencyCapped, ""));
+    let ended = message.rejected.as_ref().map(|rejection| (rejection.code, rejection.reason.as_str())).or(capped);
+    let waiting =
+        Waiting { due_at: message.due_at, reason: DueReason::Requested, tries: 0, maybe_sent: false, gate: None };
+    let status = match ended {
+        Some(_) => Status::Rejected,
+        None if message.due_at > message.created_at => Status::Scheduled,
+        None => Status::Accepted,
+    };
+    Message {
+        id: message.id,
+        channel: channel.id,
+        connector: (channel.connector, channel.settings.number.clone()),
+        recipient: message.recipient.clone(),
+        direction: Direction::Outgoing,
+        body: message.body.clone(),
+        template: message.template.clone(),
+        options: message.options.clone(),
+        batch: message.batch,
+        meta: message.meta.clone(),
+        reference: message.reference.clone(),
+        tags: message.tags.iter().map(|tag| tag.as_str().to_owned()).collect(),
+        status,
+        waiting: ended.is_none().then_some(waiting),
+        reason: ended.map(|(_, reason)| reason.to_owned()).unwrap_or_default(),
+        failure: ended.map(|(code, _)| (code, "tuma".to_owned(), String::new())),
+        platform_references: Vec::new(),
+        scheduled_for: message.scheduled_for,
+        expires_at: message.expires_at,
+        created_at: message.created_at,
+        updated_at: message.created_at,
+        last_status_at: message.created_at,
+    }
+}
+
+/// A UUID of version 7 from the database's clock: ids of all replicas sort by time of acceptance.
+fn time_ordered_id(now: Timestamp) -> Uuid {
+    let seconds = u64::try_from(now.as_second()).unwrap_or_default();
+    let nanoseconds = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
+    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds))
+}

@@ -1,0 +1,57 @@
+//! The answer to a dry run: what would become of a request.
+
+use std::collections::BTreeMap;
+
+use domain::provider::PreviewedCall;
+use domain::violation::Violations;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::response::instant;
+
+/// What would become of a request.
+#[derive(Serialize, Debug)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PlanView {
+    would_accept: bool,
+    violations: BTreeMap<String, Vec<String>>,
+    send_at: Option<String>,
+    expires_at: Option<String>,
+    /// Comes with the gates of time.
+    gates: Vec<Value>,
+    lipachat_calls: Vec<CallView>,
+}
+
+/// A call to the provider.
+#[derive(Serialize, Debug)]
+struct CallView {
+    method: &'static str,
+    path: String,
+    body: Value,
+}
+
+/// The plan of a request with violations.
+pub(crate) fn refused(violations: &Violations) -> PlanView {
+    PlanView {
+        would_accept: false,
+        violations: violations.by_path().clone(),
+        send_at: None,
+        expires_at: None,
+        gates: Vec::new(),
+        lipachat_calls: Vec::new(),
+    }
+}
+
+/// The plan of a request that would be accepted.
+pub(crate) fn accepted(send_at: Timestamp, expires_at: Timestamp, calls: Vec<PreviewedCall>) -> PlanView {
+    let call = |call: PreviewedCall| CallView { method: call.method, path: call.path, body: call.body };
+    PlanView {
+        would_accept: true,
+        violations: BTreeMap::new(),
+        send_at: Some(instant(send_at)),
+        expires_at: Some(instant(expires_at)),
+        gates: Vec::new(),
+        lipachat_calls: calls.into_iter().map(call).collect(),
+    }
+}
