@@ -9,3 +9,5 @@ mod recovery;
 mod readme;
 
 mod serve;
+
+mod vectors;
