@@ -8,6 +8,8 @@ mod accept;
 
 mod access_keys;
 
+mod careful;
+
 mod channels;
 
 mod claims;
