@@ -1,5 +1,8 @@
 //! From a request to the message that is stored, and from there to the answer.
 
+use std::panic::AssertUnwindSafe;
+use std::sync::{LazyLock, Mutex};
+
 use domain::content::Part;
 use domain::failure::FailureCode;
 use domain::id::{ContactId, MessageId, PartId, WorkspaceId};
@@ -17,7 +20,7 @@ use store::accept::{Accepted, Fingerprint, NewMessage, Rejection};
 use store::channel::Channel;
 use store::message::{Direction, Message, Waiting};
 use store::workspace::Workspace;
-use uuid::Uuid;
+use uuid::{ContextV7, Uuid};
 
 use crate::errors::ApiError;
 use crate::json::write_canonical;
@@ -163,9 +166,26 @@ pub(crate) fn as_stored(channel: &Channel, message: &NewMessage, accepted: Accep
     }
 }
 
+/// Ids of one instant ascend in the order they are made.
+static ID_CONTEXT: LazyLock<Mutex<AssertUnwindSafe<ContextV7>>> =
+    LazyLock::new(|| Mutex::new(AssertUnwindSafe(ContextV7::new().with_additional_precision())));
+
 /// A UUID of version 7 from the database's clock: ids of all replicas sort by time of acceptance.
 fn time_ordered_id(now: Timestamp) -> Uuid {
     let seconds = u64::try_from(now.as_second()).unwrap_or_default();
     let nanoseconds = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
-    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds))
+    Uuid::new_v7(uuid::Timestamp::from_unix(&*ID_CONTEXT, seconds, nanoseconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_one_instant_ascend() {
+        let now: Timestamp = "2026-11-20T12:00:00.123456Z".parse().expect("an instant");
+        let ids: Vec<Uuid> = (0..1000).map(|_| time_ordered_id(now)).collect();
+        assert!(ids.is_sorted_by(|before, after| before < after));
+        assert_eq!(ids[0].get_timestamp().map(|at| at.to_unix().0), u64::try_from(now.as_second()).ok());
+    }
 }

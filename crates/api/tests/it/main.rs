@@ -12,13 +12,19 @@ mod admin_lists;
 
 mod bad_input;
 
+mod batch;
+
 mod clients;
 
 mod dedup;
 
+mod dry_run;
+
 mod good_input;
 
 mod harness;
+
+mod options;
 
 mod paging;
 
