@@ -3,7 +3,7 @@
 use crate::harness::Harness;
 use crate::table::{placeholders, read};
 
-const TABLE: &str = include_str!("good_input.json");
+const TABLE: &str = include_str!("input/good.json");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_legal_request_is_taken_as_the_table_says() {

@@ -1,7 +1,8 @@
 //! Tables of requests, kept as JSON beside the tests, and how one of them is sent.
 //!
 //! `method` is POST, `path` the tenant's messages, `headers` key and content type, unless the request says otherwise.
-//! The body is `body` (text), `bodyJson` (JSON), `bodyHex` (bytes) or `with` (the smallest legal message, changed).
+//! The body is `body` (text), `bodyJson` (JSON), `bodyHex` (bytes) or `with` (a legal message, changed: the one that `on`
+//! names, else the smallest).
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,9 @@ use crate::harness::{ADMIN_TOKEN, Harness, message, text};
 use crate::placeholders::Placeholders;
 use crate::raw::{RawAnswer, exchange, request};
 
+/// Legal messages by name, one of each kind.
+const LEGAL_MESSAGES: &str = include_str!("input/legal_messages.json");
+
 /// A request of a table.
 #[derive(Deserialize, Debug)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -29,6 +33,8 @@ pub(crate) struct TableRequest {
     body: Option<String>,
     body_json: Option<Value>,
     body_hex: Option<String>,
+    /// The legal message that is changed.
+    on: Option<String>,
     /// New values by JSON pointer; `null` removes a property.
     with: Option<BTreeMap<String, Value>>,
     pub(crate) status: u16,
@@ -69,7 +75,7 @@ impl TableRequest {
             return Some(placeholders.fill_json(value).to_string().into_bytes());
         }
         if let Some(changes) = &self.with {
-            let mut changed = message();
+            let mut changed = self.on.as_deref().map_or_else(message, legal_message);
             for (pointer, value) in changes {
                 change(&mut changed, pointer, placeholders.fill_json(value));
             }
@@ -78,6 +84,12 @@ impl TableRequest {
         let hex = self.body_hex.as_deref()?;
         Some((0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect())
     }
+}
+
+/// A legal message by its name.
+fn legal_message(name: &str) -> Value {
+    let messages: Value = serde_json::from_str(LEGAL_MESSAGES).unwrap();
+    messages.get(name).unwrap_or_else(|| panic!("no legal message {name}")).clone()
 }
 
 /// Reads a table.
