@@ -22,6 +22,8 @@ pub(crate) mod response;
 
 pub(crate) mod sender;
 
+pub(crate) mod shape;
+
 pub(crate) mod template;
 
 /// Text for a property that the Channels API has and this version does not handle yet.

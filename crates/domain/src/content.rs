@@ -84,12 +84,12 @@ pub struct Part {
     pub content: Content,
 }
 
-/// Checks that a text holds more than white space and is not too long.
+/// Checks that a text shows something (not only white space or marks without width) and is not too long.
 ///
 /// # Errors
 /// The text of the violation.
 pub fn check_text(text: &str, units_max: usize) -> Result<String, String> {
-    if text.trim().is_empty() {
+    if text.chars().all(|c| c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')) {
         return Err("must not be empty".to_owned());
     }
     let units = utf16_units(text);

@@ -46,6 +46,10 @@ pub const LABEL_UNITS_MAX: usize = 256;
 pub const CONTACT_PHONES_MAX: usize = 20;
 /// Name of a template, characters (providers' pages repeating Meta).
 pub const TEMPLATE_NAME_CHARS_MAX: usize = 512;
+/// Text of a template's header, UTF-16 units: its parameter cannot be longer (Meta, "Template components").
+pub const TEMPLATE_HEADER_UNITS_MAX: usize = 60;
+/// Text of a template's body, UTF-16 units: no parameter can be longer (Meta, same page).
+pub const TEMPLATE_BODY_UNITS_MAX: usize = 1024;
 /// Placeholders of a template's body, and its buttons (providers' pages repeating Meta).
 pub const TEMPLATE_PLACEHOLDERS_MAX: usize = 100;
 /// Buttons of a template.

@@ -2,12 +2,10 @@
 
 use domain::violation::Violations;
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
 use crate::reader::Fields;
-
-/// A value that no source limits.
-const TEXT_CHARS_MAX: usize = 1024;
+use crate::wire::shape::Need::{Optional, Required};
+use crate::wire::shape::{self, Shape, TEXT_CHARS_MAX};
 
 /// What is read from `meta`.
 #[derive(Clone, PartialEq, Debug)]
@@ -19,27 +17,6 @@ pub(crate) struct Meta {
     /// Whether the message belongs to a campaign.
     pub(crate) has_campaign: bool,
 }
-
-/// What a property of `meta` may hold.
-enum Shape {
-    Text,
-    Id,
-    Integer,
-    /// A text of a closed set.
-    Word(&'static [&'static str]),
-    /// Texts under any name.
-    Texts,
-    Object(&'static [(&'static str, Shape, Need)]),
-    List(&'static Shape),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Need {
-    Required,
-    Optional,
-}
-
-use Need::{Optional, Required};
 
 const PRODUCT: Shape = Shape::Object(&[
     ("externalCatalogId", Shape::Text, Required),
@@ -124,7 +101,7 @@ pub(crate) fn read(fields: &mut Fields<'_>, violations: &mut Violations) -> Meta
     }
     for (name, shape) in PROPERTIES {
         if let Some(value) = meta.optional(name) {
-            check(value, shape, &meta.path_of(name), violations);
+            shape::check(value, shape, &meta.path_of(name), violations);
             read.has_campaign |= *name == "campaign";
         }
     }
@@ -143,58 +120,4 @@ fn use_case(extra: &Map<String, Value>, violations: &mut Violations) -> Option<S
             None
         }
     }
-}
-
-fn check(value: &Value, shape: &Shape, path: &str, violations: &mut Violations) {
-    let problem = match shape {
-        Shape::Text => check_text(value),
-        Shape::Id => {
-            let is_id = value.as_str().is_some_and(|text| Uuid::try_parse(text).is_ok());
-            (!is_id).then(|| "must be a UUID".to_owned())
-        }
-        Shape::Integer => value.as_i64().is_none().then(|| "must be an integer".to_owned()),
-        Shape::Word(words) => {
-            let is_known = value.as_str().is_some_and(|text| words.contains(&text));
-            (!is_known).then(|| format!("must be one of: {}", words.join(", ")))
-        }
-        Shape::Texts => match value.as_object() {
-            Some(texts) => texts.values().find_map(check_text).map(|text| format!("values {text}")),
-            None => Some("must be an object".to_owned()),
-        },
-        Shape::Object(properties) => {
-            check_object(value, properties, path, violations);
-            None
-        }
-        Shape::List(each) => match value.as_array() {
-            Some(values) => {
-                for (position, value) in values.iter().enumerate() {
-                    check(value, each, &format!("{path}[{position}]"), violations);
-                }
-                None
-            }
-            None => Some("value must be an array".to_owned()),
-        },
-    };
-    if let Some(problem) = problem {
-        violations.add(path, problem);
-    }
-}
-
-fn check_object(value: &Value, properties: &[(&'static str, Shape, Need)], path: &str, violations: &mut Violations) {
-    let Some(mut fields) = Fields::of(value, path, violations) else { return };
-    for (name, shape, need) in properties {
-        let found = match need {
-            Required => fields.required(name, violations),
-            Optional => fields.optional(name),
-        };
-        if let Some(found) = found {
-            check(found, shape, &fields.path_of(name), violations);
-        }
-    }
-    fields.finish(violations);
-}
-
-fn check_text(value: &Value) -> Option<String> {
-    let is_short = value.as_str().is_some_and(|text| text.chars().count() <= TEXT_CHARS_MAX);
-    (!is_short).then(|| format!("must be a string of at most {TEXT_CHARS_MAX} characters"))
 }

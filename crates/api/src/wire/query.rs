@@ -102,7 +102,7 @@ fn parameters(query: &str, violations: &mut Violations) -> BTreeMap<String, Stri
         return found;
     };
     for (name, value) in pairs.into_inner() {
-        let name: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+        let name: String = name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(40).collect();
         if found.insert(name.clone(), value).is_some() {
             violations.add(format!(".{name}"), "is given more than once");
         }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use domain::content::{Content, MediaKind, Template, TemplateButton, TemplateHeader, check_https_url, check_text};
 use domain::limits::{
-    INTERACTIVE_TEXT_UNITS_MAX, TEMPLATE_BUTTONS_MAX, TEMPLATE_NAME_CHARS_MAX, TEMPLATE_PLACEHOLDERS_MAX, URL_CHARS_MAX,
+    TEMPLATE_BODY_UNITS_MAX, TEMPLATE_BUTTONS_MAX, TEMPLATE_HEADER_UNITS_MAX, TEMPLATE_NAME_CHARS_MAX,
+    TEMPLATE_PLACEHOLDERS_MAX, URL_CHARS_MAX,
 };
 use domain::violation::Violations;
 use serde_json::Value;
@@ -43,13 +44,16 @@ pub(crate) fn read(value: &Value, violations: &mut Violations) -> Option<Vec<Con
     let mut filled = Filled::default();
     parameters(&mut fields, &mut filled, violations);
     variables(&mut fields, &mut filled, violations);
-    let placeholders = in_order(&fields, filled.body, 1, "body placeholders", violations);
-    let buttons = in_order(&fields, filled.buttons, 0, "buttons", violations);
+    let placeholders = in_order(filled.body, violations);
     fields.finish(violations);
-    let buttons = buttons?.into_iter().map(|parameter| Some(TemplateButton { parameter })).collect();
+    // Buttons without a value stand between those with one.
+    let count = filled.buttons.keys().next_back().map_or(0, |last| last + 1);
+    let button = |at| filled.buttons.remove(&at).map(|parameter| TemplateButton { parameter });
+    let buttons = (0..count).map(button).collect();
     Some(vec![Content::Template(Template {
         name: name?,
-        language: locale?,
+        // Lipachat takes WhatsApp's codes, which are joined by an underscore (Meta, "Supported languages").
+        language: locale?.replace('-', "_"),
         header: filled.header,
         placeholders: placeholders?,
         buttons,
@@ -92,6 +96,7 @@ fn parameters(fields: &mut Fields<'_>, filled: &mut Filled, violations: &mut Vio
                 violations.add(one.path_of("value"), format!("must be a {kind}"));
                 None
             }
+            (Some("string" | "number" | "boolean") | None, _) => None,
             (Some(_), _) => {
                 violations.add(
                     one.path_of("type"),
@@ -99,7 +104,6 @@ fn parameters(fields: &mut Fields<'_>, filled: &mut Filled, violations: &mut Vio
                 );
                 None
             }
-            (None, _) => None,
         };
         if let (Some(key), Some(text)) = (key, text) {
             fill(filled, key, text, &one.path_of("key"), &one.path_of("value"), violations);
@@ -127,7 +131,7 @@ fn variables(fields: &mut Fields<'_>, filled: &mut Filled, violations: &mut Viol
 fn fill(filled: &mut Filled, key: &str, text: String, key_path: &str, value_path: &str, violations: &mut Violations) {
     let number = |text: &str| text.parse::<usize>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
     let is_new = match key {
-        "header" => match check_text(&text, INTERACTIVE_TEXT_UNITS_MAX) {
+        "header" => match check_text(&text, TEMPLATE_HEADER_UNITS_MAX) {
             Ok(parameter) => filled.header.replace(TemplateHeader::Text { parameter }).is_none(),
             Err(why) => return violations.add(value_path, why),
         },
@@ -136,15 +140,17 @@ fn fill(filled: &mut Filled, key: &str, text: String, key_path: &str, value_path
             Err(why) => return violations.add(value_path, why),
         },
         _ => {
-            let (slots, at, most) =
-                match (key.strip_prefix("button."), number(key.strip_prefix("body.").unwrap_or(key))) {
-                    (Some(position), _) => (&mut filled.buttons, number(position), TEMPLATE_BUTTONS_MAX),
-                    (None, at) => (&mut filled.body, at.filter(|at| *at > 0), TEMPLATE_PLACEHOLDERS_MAX + 1),
-                };
-            let Some(at) = at.filter(|at| *at < most) else {
+            let (slots, places, position, units_max) = match key.strip_prefix("button.") {
+                Some(position) => (&mut filled.buttons, 0..TEMPLATE_BUTTONS_MAX, position, URL_CHARS_MAX),
+                None => {
+                    let position = key.strip_prefix("body.").unwrap_or(key);
+                    (&mut filled.body, 1..TEMPLATE_PLACEHOLDERS_MAX + 1, position, TEMPLATE_BODY_UNITS_MAX)
+                }
+            };
+            let Some(at) = number(position).filter(|at| places.contains(at)) else {
                 return violations.add(key_path, "must be 1, 2, … or body.1, …, header, header.media, or button.0, …");
             };
-            if let Err(why) = check_text(&text, URL_CHARS_MAX) {
+            if let Err(why) = check_text(&text, units_max) {
                 return violations.add(value_path, why);
             }
             slots.insert(at, text).is_none()
@@ -169,17 +175,10 @@ fn media_header(url: String) -> TemplateHeader {
     TemplateHeader::Media { media_kind, url }
 }
 
-/// Values without gaps, from the first position on.
-fn in_order(
-    fields: &Fields<'_>,
-    filled: BTreeMap<usize, String>,
-    first: usize,
-    what: &str,
-    violations: &mut Violations,
-) -> Option<Vec<String>> {
-    let is_whole = filled.keys().copied().eq(first..first + filled.len());
-    if !is_whole {
-        violations.add(fields.path_of("parameters"), format!("{what} must be numbered from {first} without gaps"));
+/// Values of `{{1}}`, `{{2}}`, … without gaps.
+fn in_order(filled: BTreeMap<usize, String>, violations: &mut Violations) -> Option<Vec<String>> {
+    if !filled.keys().copied().eq(1..=filled.len()) {
+        violations.add(".template.parameters", "body placeholders must be numbered from 1 without gaps");
         return None;
     }
     Some(filled.into_values().collect())

@@ -1,7 +1,9 @@
 //! Media by URL. tuma passes the URL on and never fetches it.
 
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
-use url::Url;
+use url::{Host, Url};
 
 use crate::limits::URL_CHARS_MAX;
 
@@ -65,7 +67,7 @@ impl MediaKind {
     }
 }
 
-/// Checks the address of a file or of an app: `https`, a host, no credentials.
+/// Checks the address of a file or of an app: `https`, a host that can be public, no credentials.
 ///
 /// # Errors
 /// The text of the violation.
@@ -80,10 +82,41 @@ pub fn check_https_url(text: &str) -> Result<String, String> {
     if url.scheme() != "https" || !text.to_ascii_lowercase().starts_with("https://") {
         return Err("must be an https URL".to_owned());
     }
-    if url.host_str().is_none_or(str::is_empty) || !url.username().is_empty() || url.password().is_some() {
+    let authority = text["https://".len()..].split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    if authority.is_empty() || authority.contains('@') {
         return Err("must name a host and no user".to_owned());
     }
+    if !url.host().is_some_and(|host| can_be_public(&host)) {
+        return Err("must name a public host".to_owned());
+    }
     Ok(text.to_owned())
+}
+
+/// Whether a host may be reached from everywhere: not of this machine, of a private network, or a name without a dot.
+fn can_be_public(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            let is_private = [".localhost", ".local", ".internal"].iter().any(|ending| name.ends_with(ending));
+            name.contains('.') && !is_private
+        }
+        Host::Ipv4(address) => is_public_v4(*address),
+        Host::Ipv6(address) => match address.to_ipv4() {
+            Some(address) => is_public_v4(address),
+            None => {
+                let is_unicast = matches!(address.segments()[0], 0x2000..=0x3fff);
+                is_unicast && !address.is_unique_local() && !address.is_multicast()
+            }
+        },
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    // 100.64.0.0/10 is shared between carriers' customers (RFC 6598).
+    let is_shared = first == 100 && (64..128).contains(&second);
+    let is_special = first == 0 || first >= 224 || address.is_loopback() || address.is_link_local();
+    !is_shared && !is_special && !address.is_private()
 }
 
 /// The name of a document from the last segment of its URL's path, percent-decoded.
@@ -92,7 +125,9 @@ pub fn filename_of_url(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
     let last = url.path_segments()?.next_back()?.to_owned();
     let decoded = percent_decode(&last);
-    Some(decoded).filter(|name| !name.is_empty() && !name.chars().any(char::is_control))
+    // An encoded slash would make it a path.
+    let name = decoded.rsplit(['/', '\\']).next().unwrap_or_default();
+    Some(name.to_owned()).filter(|name| !name.is_empty() && !name.chars().any(char::is_control))
 }
 
 /// Decodes `%41`; what is not UTF-8 afterwards stays as it was.
@@ -144,6 +179,8 @@ mod tests {
     fn addresses_are_https_with_a_host() {
         assert!(check_https_url("https://cdn.example.org/a.jpg").is_ok());
         assert!(check_https_url("HTTPS://cdn.example.org/a.jpg").is_ok());
+        assert!(check_https_url("https://8.8.8.8/a@b.jpg").is_ok());
+        assert!(check_https_url("https://[2001:4860:4860::8888]/a.jpg").is_ok());
         for bad in [
             "http://cdn.example.org/a.jpg",
             "ftp://x/y",
@@ -155,6 +192,19 @@ mod tests {
             "https://u:p@cdn.example.org/a",
             "https://cdn.example.org/a b",
             "data:image/png;base64,AA",
+            "https://@cdn.example.org/a",
+            "https://localhost/a",
+            "https://intranet/a",
+            "https://files.internal./a",
+            "https://127.0.0.1/a",
+            "https://0x7f.1/a",
+            "https://10.1.2.3/a",
+            "https://100.64.0.1/a",
+            "https://169.254.169.254/a",
+            "https://[::1]/a",
+            "https://[::ffff:10.0.0.1]/a",
+            "https://[fd00::1]/a",
+            "https://[fe80::1]/a",
             "",
         ] {
             assert!(check_https_url(bad).is_err(), "{bad}");
@@ -169,6 +219,7 @@ mod tests {
             ("https://cdn.example.org/%C3%A9t%C3%A9.pdf", Some("été.pdf")),
             ("https://cdn.example.org/%FF.pdf", Some("%FF.pdf")),
             ("https://cdn.example.org/100%.pdf", Some("100%.pdf")),
+            ("https://cdn.example.org/a%2Fb.pdf", Some("b.pdf")),
             ("https://cdn.example.org/", None),
             ("https://cdn.example.org", None),
         ] {

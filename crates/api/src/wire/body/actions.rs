@@ -18,6 +18,17 @@ pub(super) enum Actions {
     LocationRequest,
 }
 
+/// What a text stands above, also where something is wrong with the actions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// Nothing.
+    None,
+    /// Buttons.
+    Buttons,
+    /// The request for a location.
+    LocationRequest,
+}
+
 /// What an action answers with when it is tapped.
 pub(super) struct Answer {
     /// Where it stands in the request.
@@ -28,45 +39,47 @@ pub(super) struct Answer {
     pub(super) description: Option<String>,
 }
 
+impl Answer {
+    /// The property that holds the id.
+    pub(super) fn id_name(&self) -> &'static str {
+        if self.id == self.text { "text" } else { "payload" }
+    }
+}
+
 /// One action.
 enum Action {
     Answer(Answer),
     LocationRequest,
 }
 
-/// Reads the property `actions`; `None` when something is wrong with it.
-pub(super) fn read(fields: &mut Fields<'_>, violations: &mut Violations) -> Option<Actions> {
+/// Reads the property `actions`; without actions when something is wrong with them.
+pub(super) fn read(fields: &mut Fields<'_>, violations: &mut Violations) -> (Kind, Option<Actions>) {
     let path = fields.path_of("actions");
-    let given = match fields.optional("actions") {
-        None => return Some(Actions::None),
-        Some(_) => fields.array("actions", violations)?,
-    };
-    let mut answers: Vec<Answer> = Vec::new();
-    let mut requests = 0;
-    let mut is_whole = true;
-    for (position, value) in given.iter().enumerate() {
-        match read_one(value, &format!("{path}[{position}]"), violations) {
-            Some(Action::Answer(answer)) => answers.push(answer),
-            Some(Action::LocationRequest) => requests += 1,
-            None => is_whole = false,
-        }
+    if fields.optional("actions").is_none() {
+        return (Kind::None, Some(Actions::None));
     }
+    let Some(given) = fields.array("actions", violations) else { return (Kind::Buttons, None) };
+    let read = given.iter().enumerate().map(|(at, value)| read_one(value, &format!("{path}[{at}]"), violations));
+    let read: Vec<Option<Action>> = read.collect();
+    let requests = read.iter().flatten().filter(|action| matches!(action, Action::LocationRequest)).count();
+    let kind = match (given.len(), requests) {
+        (0, _) => return (Kind::None, Some(Actions::None)),
+        (1, 1) => return (Kind::LocationRequest, Some(Actions::LocationRequest)),
+        _ => Kind::Buttons,
+    };
     if given.len() > BUTTONS_MAX {
         violations.add(&path, format!("must not hold more than {BUTTONS_MAX} actions"));
-        return None;
     }
-    if requests > 1 || (requests == 1 && given.len() > 1) {
+    if requests > 0 {
         violations.add(&path, "a locationRequest must be the only action: Lipachat sends it as a message of its own");
-        return None;
     }
-    if !is_whole {
-        return None;
-    }
-    match (requests, answers.is_empty()) {
-        (1, _) => Some(Actions::LocationRequest),
-        (_, true) => Some(Actions::None),
-        (_, false) => buttons(answers, violations).map(Actions::Buttons),
-    }
+    let answers = read.into_iter().flatten().filter_map(|action| match action {
+        Action::Answer(answer) => Some(answer),
+        Action::LocationRequest => None,
+    });
+    let buttons = buttons(answers.collect(), violations);
+    let is_whole = buttons.as_ref().is_some_and(|buttons| buttons.len() == given.len() && buttons.len() <= BUTTONS_MAX);
+    (kind, buttons.filter(|_| is_whole).map(Actions::Buttons))
 }
 
 /// Reads one action that answers with a text: a row of a list.
@@ -85,14 +98,11 @@ pub(super) fn note_repeated(answers: &[Answer], violations: &mut Violations) -> 
     let mut is_repeated = false;
     for (position, answer) in answers.iter().enumerate() {
         let before = &answers[..position];
-        let mut note = |name: &str| {
+        let is_same_text = before.iter().any(|other| other.text == answer.text);
+        if is_same_text || before.iter().any(|other| other.id == answer.id) {
+            let name = if is_same_text { "text" } else { answer.id_name() };
             violations.add(format!("{}.{name}", answer.path), "must differ from the others of the message");
             is_repeated = true;
-        };
-        if before.iter().any(|other| other.text == answer.text) {
-            note("text");
-        } else if before.iter().any(|other| other.id == answer.id) {
-            note("payload");
         }
     }
     is_repeated
@@ -103,16 +113,18 @@ fn buttons(answers: Vec<Answer>, violations: &mut Violations) -> Option<Vec<Butt
     for answer in &answers {
         let mut note = |what: &str, result: Result<String, String>| {
             if let Err(why) = result {
-                violations.add(format!("{}{what}", answer.path), why);
+                violations.add(format!("{}.{what}", answer.path), why);
                 is_whole = false;
             }
         };
-        note(".text", Button::check_title(&answer.text));
-        if answer.id != answer.text {
-            note(".payload", Button::check_id(&answer.id));
+        let title = Button::check_title(&answer.text);
+        let is_good = title.is_ok();
+        note("text", title);
+        if answer.id != answer.text || is_good {
+            note(answer.id_name(), Button::check_id(&answer.id));
         }
         if answer.description.is_some() {
-            note(".metadata", Err("is not supported: Lipachat's buttons have no description".to_owned()));
+            note("metadata", Err("is not supported: Lipachat's buttons have no description".to_owned()));
         }
     }
     let is_repeated = note_repeated(&answers, violations);

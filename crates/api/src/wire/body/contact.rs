@@ -52,6 +52,6 @@ fn required_label(fields: &mut Fields<'_>, name: &'static str, violations: &mut 
 }
 
 fn optional_label(fields: &mut Fields<'_>, name: &'static str, violations: &mut Violations) -> Option<String> {
-    let text = fields.text(name, violations)?;
+    let text = fields.text(name, violations).filter(|text| !text.is_empty())?;
     fields.keep(name, check_text(text, LABEL_UNITS_MAX), violations)
 }

@@ -5,11 +5,17 @@ use domain::limits::{CAPTION_UNITS_MAX, FILES_MAX, INTERACTIVE_TEXT_UNITS_MAX, L
 use domain::violation::Violations;
 use serde_json::Value;
 
-use super::actions::{self, Actions};
+use super::actions::{self, Actions, Kind};
 use crate::reader::Fields;
+use crate::wire::shape::{self, Need, Shape, TELEGRAM};
 
-/// Text about settings of other platforms.
-const NO_METADATA: &str = "is not supported: it has no meaning on WhatsApp";
+/// Settings for other platforms (Channels API, `image` and `file`): taken, without meaning on WhatsApp.
+const METADATA: Shape = Shape::Object(&[
+    ("subject", Shape::Text, Need::Optional),
+    ("fallbackText", Shape::Text, Need::Optional),
+    ("storyType", Shape::Text, Need::Optional),
+    ("telegram", TELEGRAM, Need::Optional),
+]);
 
 /// Reads the payload of `image`.
 pub(super) fn read_images(fields: Fields<'_>, violations: &mut Violations) -> Option<Vec<Content>> {
@@ -33,15 +39,14 @@ fn read(
         }
         None => None,
     };
-    let text = fields.text("text", violations);
-    let actions = actions::read(&mut fields, violations);
-    fields.refuse(&["metadata"], NO_METADATA, violations);
-    let contents = match (files, actions) {
-        (Some(files), Some(actions)) => assemble(&fields, files, text, actions, violations),
-        _ => None,
-    };
+    let text = fields.text("text", violations).filter(|text| !text.is_empty());
+    let (kind, actions) = actions::read(&mut fields, violations);
+    shape::check_property(&mut fields, "metadata", &METADATA, violations);
+    // What is wrong with the first file hides what it can carry; most can carry a caption.
+    let carries = files.as_ref().and_then(|files| files.first()).is_none_or(|first| first.media_kind.carries_caption());
+    let text = checked_text(&fields, text, kind, carries, violations);
     fields.finish(violations);
-    contents
+    Some(assemble(files?, text?, actions?, carries))
 }
 
 fn read_each(
@@ -102,40 +107,41 @@ fn check_filename(name: &str) -> Result<String, String> {
     check_text(name, LABEL_UNITS_MAX)
 }
 
-/// Files first; then the text where it belongs (contract, section 3).
-fn assemble(
+/// The text, if there is one and it is legal where it goes; the outer `None` when it is not.
+fn checked_text(
     fields: &Fields<'_>,
-    mut files: Vec<Media>,
     text: Option<&str>,
-    actions: Actions,
+    kind: Kind,
+    carries_caption: bool,
     violations: &mut Violations,
-) -> Option<Vec<Content>> {
-    let first_carries = files.first().is_some_and(|first| first.media_kind.carries_caption());
+) -> Option<Option<String>> {
+    let checked = match (kind, text) {
+        (Kind::LocationRequest, _) => {
+            let why = "a locationRequest needs a body of type text: Lipachat sends it as a message of its own";
+            violations.add(fields.path_of("actions"), why);
+            return None;
+        }
+        (Kind::Buttons, None) => Err("is required with actions: it stands above the buttons".to_owned()),
+        (Kind::Buttons, Some(text)) => check_text(text, INTERACTIVE_TEXT_UNITS_MAX),
+        (Kind::None, Some(text)) if carries_caption => check_text(text, CAPTION_UNITS_MAX),
+        (Kind::None, Some(text)) => Text::new(text).map(|text| text.text),
+        (Kind::None, None) => return Some(None),
+    };
+    fields.keep("text", checked, violations).map(Some)
+}
+
+/// Files first; then the text where it belongs (contract, section 3).
+fn assemble(mut files: Vec<Media>, text: Option<String>, actions: Actions, carries_caption: bool) -> Vec<Content> {
     let mut last = None;
     match (actions, text) {
-        (Actions::LocationRequest, _) => {
-            violations.add(
-                fields.path_of("actions"),
-                "a locationRequest needs a body of type text: Lipachat sends it as a message of its own",
-            );
-            return None;
-        }
-        (Actions::Buttons(_), None) => {
-            violations.add(fields.path_of("text"), "is required with actions: it stands above the buttons");
-            return None;
-        }
-        (Actions::Buttons(buttons), Some(text)) => {
-            let text = fields.keep("text", check_text(text, INTERACTIVE_TEXT_UNITS_MAX), violations)?;
-            last = Some(Content::Buttons(Buttons { text, buttons }));
-        }
-        (Actions::None, Some(text)) if first_carries => {
-            let caption = fields.keep("text", check_text(text, CAPTION_UNITS_MAX), violations)?;
+        (Actions::Buttons(buttons), Some(text)) => last = Some(Content::Buttons(Buttons { text, buttons })),
+        (_, Some(text)) if carries_caption => {
             if let Some(first) = files.first_mut() {
-                first.caption = Some(caption);
+                first.caption = Some(text);
             }
         }
-        (Actions::None, Some(text)) => last = Some(Content::Text(fields.keep("text", Text::new(text), violations)?)),
-        (Actions::None, None) => {}
+        (_, Some(text)) => last = Some(Content::Text(Text { text })),
+        (_, None) => {}
     }
-    Some(files.into_iter().map(Content::Media).chain(last).collect())
+    files.into_iter().map(Content::Media).chain(last).collect()
 }

@@ -10,12 +10,16 @@ use serde_json::Value;
 
 use super::actions::{Answer, note_repeated, read_answer};
 use crate::reader::Fields;
+use crate::wire::shape::{self, Need, Shape};
 
 /// Label of the button that opens a list where none is given.
 const BUTTON_TEXT: &str = "Options";
 
-/// Title and rows of a section.
-type ReadSection = (String, Vec<Answer>);
+const REPLY_MESSAGE: Shape =
+    Shape::Object(&[("title", Shape::Text, Need::Optional), ("text", Shape::Text, Need::Optional)]);
+
+/// Title and rows of a section, as far as they are right.
+type ReadSection = (Option<String>, Vec<Option<Answer>>);
 
 /// Reads the payload.
 pub(super) fn read(mut fields: Fields<'_>, violations: &mut Violations) -> Option<Vec<Content>> {
@@ -48,7 +52,8 @@ fn button_label(fields: &mut Fields<'_>, violations: &mut Violations) -> Option<
         button.finish(violations);
         label
     });
-    metadata.refuse(&["replyMessage"], "is not supported: it has no meaning on WhatsApp", violations);
+    // For Apple's platform: taken, without meaning on WhatsApp.
+    shape::check_property(&mut metadata, "replyMessage", &REPLY_MESSAGE, violations);
     metadata.finish(violations);
     label
 }
@@ -58,24 +63,26 @@ fn sections(items: &[Value], path: &str, fallback: &str, violations: &mut Violat
         violations.add(path, format!("must hold 1 to {LIST_SECTIONS_MAX} items, holds {}", items.len()));
         return None;
     }
-    let read: Vec<Option<ReadSection>> = items
-        .iter()
-        .enumerate()
-        .map(|(position, value)| {
-            let mut fields = Fields::of(value, &format!("{path}[{position}]"), violations)?;
+    let (mut titles, mut lengths, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+    for (position, value) in items.iter().enumerate() {
+        let read = Fields::of(value, &format!("{path}[{position}]"), violations).map(|mut fields| {
             let section = section(&mut fields, fallback, violations);
             fields.finish(violations);
             section
-        })
-        .collect();
-    let (titles, rows): (Vec<_>, Vec<_>) = read.into_iter().collect::<Option<Vec<_>>>()?.into_iter().unzip();
-    let lengths: Vec<usize> = rows.iter().map(Vec::len).collect();
-    let mut rows: Vec<Answer> = rows.into_iter().flatten().collect();
-    if rows.len() > LIST_ROWS_MAX {
-        violations.add(path, format!("must not hold more than {LIST_ROWS_MAX} rows in all, holds {}", rows.len()));
-        return None;
+        });
+        let (title, own) = read.unwrap_or_default();
+        titles.push(title);
+        lengths.push(own.len());
+        rows.extend(own);
     }
-    if note_repeated(&rows, violations) {
+    let given = rows.len();
+    if given > LIST_ROWS_MAX {
+        violations.add(path, format!("must not hold more than {LIST_ROWS_MAX} rows in all, holds {given}"));
+    }
+    let mut rows: Vec<Answer> = rows.into_iter().flatten().collect();
+    let is_repeated = note_repeated(&rows, violations);
+    let titles: Vec<String> = titles.into_iter().collect::<Option<_>>()?;
+    if is_repeated || rows.len() < given || given > LIST_ROWS_MAX || lengths.contains(&0) {
         return None;
     }
     let sections = titles.into_iter().zip(lengths).map(|(title, length)| {
@@ -85,7 +92,7 @@ fn sections(items: &[Value], path: &str, fallback: &str, violations: &mut Violat
     Some(sections.collect())
 }
 
-fn section(fields: &mut Fields<'_>, fallback: &str, violations: &mut Violations) -> Option<ReadSection> {
+fn section(fields: &mut Fields<'_>, fallback: &str, violations: &mut Violations) -> ReadSection {
     let title = match fields.text("title", violations).filter(|title| !title.is_empty()) {
         Some(title) => fields.keep("title", check_text(title, SECTION_TITLE_UNITS_MAX), violations),
         None if utf16_units(fallback) > SECTION_TITLE_UNITS_MAX => {
@@ -102,15 +109,15 @@ fn section(fields: &mut Fields<'_>, fallback: &str, violations: &mut Violations)
         violations,
     );
     let path = fields.path_of("actions");
-    let given =
-        fields.required("actions", violations).is_some().then(|| fields.array("actions", violations)).flatten()?;
-    if given.is_empty() {
+    let given = match fields.required("actions", violations) {
+        Some(_) => fields.array("actions", violations),
+        None => None,
+    };
+    if given.is_some_and(Vec::is_empty) {
         violations.add(&path, "must not be empty");
-        return None;
     }
-    let rows: Vec<Option<Answer>> =
-        given.iter().enumerate().map(|(at, value)| row(value, &format!("{path}[{at}]"), violations)).collect();
-    Some((title?, rows.into_iter().collect::<Option<_>>()?))
+    let rows = given.into_iter().flatten().enumerate();
+    (title, rows.map(|(at, value)| row(value, &format!("{path}[{at}]"), violations)).collect())
 }
 
 fn row(value: &Value, path: &str, violations: &mut Violations) -> Option<Answer> {
@@ -122,7 +129,7 @@ fn row(value: &Value, path: &str, violations: &mut Violations) -> Option<Answer>
         result.is_ok()
     };
     let mut is_whole = note("text", check_text(&answer.text, ROW_TITLE_UNITS_MAX));
-    if answer.id != answer.text {
+    if answer.id_name() == "payload" {
         is_whole &= note("payload", check_text(&answer.id, ROW_ID_UNITS_MAX));
     }
     is_whole.then_some(answer)
