@@ -10,6 +10,8 @@ pub mod app;
 
 pub mod metrics;
 
+pub mod steps;
+
 mod routes;
 
 mod access;

@@ -4,6 +4,8 @@
 //! one machine, and measures what the machine itself can do in the same run: figures drift with the machine, ratios do
 //! not. Results go to standard output, as text or one JSON object.
 
+mod accept_cost;
+
 mod figures;
 
 mod latency;
@@ -37,6 +39,8 @@ struct Cli {
 enum Scenario {
     /// Hand-in to arrival at the sink, one message at a time on an idle gateway.
     Latency,
+    /// What accepting one text message costs the process besides the database.
+    AcceptCost,
     /// From the start of `tuma dev` to its ready line.
     Start,
     /// All of them.
@@ -51,6 +55,12 @@ async fn main() -> ExitCode {
     if wants(Scenario::Latency) {
         match latency::measure(cli.messages).await {
             Ok(figures) => results["latency"] = figures,
+            Err(why) => return fail(&why),
+        }
+    }
+    if wants(Scenario::AcceptCost) {
+        match accept_cost::measure().await {
+            Ok(figures) => results["acceptCost"] = figures,
             Err(why) => return fail(&why),
         }
     }

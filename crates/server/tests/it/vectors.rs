@@ -6,12 +6,19 @@ use serde_json::Value;
 use crate::process::{Dev, get, http, json_of, post};
 
 const SHARED: &str = include_str!("../../../api/tests/it/vectors/shared.json");
-/// Fewer would mean that part of the table was lost.
+const OURS: &str = include_str!("../../../api/tests/it/vectors/ours.json");
+/// Fewer would mean that part of a table was lost.
 const SHARED_MIN: usize = 20;
+const OURS_MIN: usize = 250;
 
 #[tokio::test]
 async fn every_shared_vector_becomes_the_calls_it_names() {
     assert!(check_all(SHARED).await >= SHARED_MIN);
+}
+
+#[tokio::test]
+async fn every_vector_of_our_own_becomes_the_calls_it_names() {
+    assert!(check_all(OURS).await >= OURS_MIN);
 }
 
 /// Checks a table of vectors; answers how many there are.

@@ -29,7 +29,7 @@ const ARROWS: &[Arrow] = &[
     arrow("cluster", &[], &["testkit"]),
     arrow("server", &["domain", "store", "lipachat", "engine", "api", "sandbox", "cluster"], &["testkit", "bench"]),
     arrow("testkit", &["domain", "store", "sandbox", "cluster"], &[]),
-    arrow("bench", &["server", "sandbox", "testkit", "cluster", "domain", "store", "engine"], &["testkit"]),
+    arrow("bench", &["server", "api", "sandbox", "testkit", "cluster", "domain", "store", "engine"], &["testkit"]),
 ];
 
 /// What `domain` may use: nothing that does I/O, keeps time, rolls dice or knows a protocol.

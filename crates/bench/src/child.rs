@@ -1,0 +1,145 @@
+//! A subject of measurement: starts, prints its first line, and answers each line on standard input with one line.
+//!
+//! The first line is the address of a server, `{"address":…}`, or `{}`. A server answers what it has used so far; a
+//! worker works and answers what that took. The end of standard input ends the process.
+
+mod computing;
+
+mod floor;
+
+mod gateway;
+
+pub mod storing;
+
+use std::io::{BufRead, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use domain::id::{ChannelId, WorkspaceId};
+use prometheus::Registry;
+use serde_json::{Value, json};
+use store::Store;
+use store::channel::Channel;
+use store::connect::{Database, POOL_SIZE_DEFAULT};
+use store::metrics::Metrics;
+use store::vault::Vault;
+use tokio::runtime::Runtime;
+
+use crate::usage::{Allocations, Usage};
+
+/// Key of the vault that a benchmark's provider keys are sealed with.
+pub const SECRET_KEY: [u8; 32] = [1; 32];
+
+/// The body of one text message, as the load has it.
+#[must_use]
+pub fn text_body(number: usize) -> String {
+    json!({
+        "receiver": { "contacts": [{ "identifierValue": "+254712345678" }] },
+        "body": { "type": "text", "text": { "text": format!("Your order {number:06} is ready") } }
+    })
+    .to_string()
+}
+
+/// What the process is.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// An HTTP server that reads the body and answers 202.
+    Empty,
+    /// The same, with one row committed before the answer.
+    OneRow,
+    /// The gateway that takes requests and sends nothing, as `tuma serve --roles api` runs it.
+    Gateway,
+    /// The same without a log.
+    GatewayWithoutLog,
+    /// Runs the computing part of accepting.
+    Computing,
+    /// Runs the storing part of accepting, one message at a time.
+    StoringOne,
+    /// Runs the storing part of accepting, many messages at a time.
+    StoringMany,
+}
+
+#[derive(Parser)]
+struct Cli {
+    role: Role,
+    /// A migrated database.
+    #[arg(long)]
+    database_url: String,
+    #[arg(long)]
+    workspace: WorkspaceId,
+    #[arg(long)]
+    channel: ChannelId,
+}
+
+/// Answers a line: what has been used, or what work took.
+type Answer = Box<dyn FnMut(&Runtime) -> Result<Value, String>>;
+
+/// Means to read what the process has allocated; `None` when nobody counts.
+pub type Counter = fn() -> Option<Allocations>;
+
+/// Runs the process.
+pub fn run(counter: Counter) -> ExitCode {
+    let ended = match Runtime::new() {
+        Ok(runtime) => attend(&runtime, Cli::parse(), counter),
+        Err(error) => Err(error.to_string()),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            drop(writeln!(std::io::stderr(), "bench-child: {why}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn attend(runtime: &Runtime, cli: Cli, counter: Counter) -> Result<(), String> {
+    let (first_line, mut answer) = runtime.block_on(start(cli, counter))?;
+    print(&first_line)?;
+    for line in std::io::stdin().lock().lines() {
+        line.map_err(|error| error.to_string())?;
+        print(&answer(runtime)?)?;
+    }
+    Ok(())
+}
+
+fn print(value: &Value) -> Result<(), String> {
+    let mut out = std::io::stdout();
+    writeln!(out, "{value}").and_then(|()| out.flush()).map_err(|error| error.to_string())
+}
+
+async fn start(cli: Cli, counter: Counter) -> Result<(Value, Answer), String> {
+    let database = Database::parse(&cli.database_url).map_err(|error| error.to_string())?;
+    let registry = Registry::new();
+    let metrics = Metrics::register(&registry).map_err(|error| error.to_string())?;
+    let vault = Vault::new(&SECRET_KEY, None);
+    let store = Store::connect(database, POOL_SIZE_DEFAULT, vault, metrics).await.map_err(|error| error.to_string())?;
+    let serve = |address: SocketAddr| (json!({ "address": address }), usage(counter));
+    let worker = |answer: Answer| (json!({}), answer);
+    Ok(match cli.role {
+        Role::Empty => serve(floor::start_empty()?),
+        Role::OneRow => serve(floor::start_one_row(&cli.database_url).await?),
+        Role::Gateway => {
+            server::logging::start("info", server::logging::LogFormat::Text);
+            serve(gateway::start(store, &registry)?)
+        }
+        Role::GatewayWithoutLog => serve(gateway::start(store, &registry)?),
+        Role::Computing => worker(computing::worker(channel(&store, &cli).await?, store.now(), counter)),
+        Role::StoringOne => worker(storing::worker(store.clone(), channel(&store, &cli).await?, 1, counter)),
+        Role::StoringMany => {
+            worker(storing::worker(store.clone(), channel(&store, &cli).await?, storing::MANY, counter))
+        }
+    })
+}
+
+fn usage(counter: Counter) -> Answer {
+    Box::new(move |_| {
+        let usage = Usage::read(counter())?;
+        serde_json::to_value(usage).map_err(|error| error.to_string())
+    })
+}
+
+async fn channel(store: &Store, cli: &Cli) -> Result<Channel, String> {
+    let found = store.channel(cli.workspace, cli.channel).await.map_err(|error| error.to_string())?;
+    found.ok_or_else(|| "no such channel".to_owned())
+}

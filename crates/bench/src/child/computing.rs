@@ -1,0 +1,58 @@
+//! The computing part of accepting: from the body's bytes to the message and the text of its answer.
+
+use std::time::Instant;
+
+use api::steps::{Step, walk};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use store::channel::Channel;
+
+use super::{Answer, Counter, text_body};
+
+/// Messages a run; the median of each step is told.
+const MESSAGES: usize = 10_000;
+
+const STEPS: [(Step, &str); 5] = [
+    (Step::Json, "json"),
+    (Step::Request, "request"),
+    (Step::Fingerprint, "fingerprint"),
+    (Step::Message, "message"),
+    (Step::Answer, "answer"),
+];
+
+/// Answers each line with a run.
+pub(super) fn worker(channel: Channel, now: Timestamp, counter: Counter) -> Answer {
+    Box::new(move |_| run(&channel, now, counter))
+}
+
+fn run(channel: &Channel, now: Timestamp, counter: Counter) -> Result<Value, String> {
+    let mut nanoseconds: [Vec<u128>; STEPS.len()] = Default::default();
+    nanoseconds.iter_mut().for_each(|samples| samples.reserve(MESSAGES));
+    let mut allocations = [(0, 0); STEPS.len()];
+    for number in 0..MESSAGES {
+        let body = text_body(number);
+        let (mut allocated, mut started) = (counter().unwrap_or_default(), Instant::now());
+        let mut taken = |step: Step| {
+            let took = started.elapsed().as_nanos();
+            let now_allocated = counter().unwrap_or_default();
+            if let Some(position) = STEPS.iter().position(|(known, _)| *known == step) {
+                nanoseconds[position].push(took);
+                allocations[position].0 += now_allocated.calls - allocated.calls;
+                allocations[position].1 += now_allocated.bytes - allocated.bytes;
+            }
+            (allocated, started) = (now_allocated, Instant::now());
+        };
+        walk(channel, body.as_bytes(), now, &mut taken)?;
+    }
+    let mut steps = json!({});
+    for ((_, name), (mut samples, (calls, bytes))) in STEPS.iter().zip(nanoseconds.into_iter().zip(allocations)) {
+        samples.sort_unstable();
+        let median = samples.get(samples.len() / 2).copied().unwrap_or_default();
+        steps[name] = json!({
+            "microseconds": median as f64 / 1000.0,
+            "allocations": counter().map(|_| calls as f64 / MESSAGES as f64),
+            "bytes": counter().map(|_| bytes as f64 / MESSAGES as f64)
+        });
+    }
+    Ok(steps)
+}
