@@ -1,7 +1,8 @@
 //! A subject of measurement: starts, prints its first line, and answers each line on standard input with one line.
 //!
 //! The first line is the address of a server, `{"address":…}`, or `{}`. A server answers what it has used so far; a
-//! worker works and answers what that took. The end of standard input ends the process.
+//! worker works and answers what that took. A line is the pause between two pieces of work, in microseconds. The end of
+//! standard input ends the process.
 
 mod computing;
 
@@ -14,6 +15,7 @@ pub mod storing;
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use domain::id::{ChannelId, WorkspaceId};
@@ -72,8 +74,16 @@ struct Cli {
     channel: ChannelId,
 }
 
+/// Waits as long as an answer of the database takes, between two pieces of work: caches and processor cool down.
+#[allow(clippy::disallowed_methods, reason = "timers of the runtime know no less than a millisecond")]
+pub fn rest(pause: Duration) {
+    if !pause.is_zero() {
+        std::thread::sleep(pause);
+    }
+}
+
 /// Answers a line: what has been used, or what work took.
-type Answer = Box<dyn FnMut(&Runtime) -> Result<Value, String>>;
+type Answer = Box<dyn FnMut(&Runtime, Duration) -> Result<Value, String>>;
 
 /// Means to read what the process has allocated; `None` when nobody counts.
 pub type Counter = fn() -> Option<Allocations>;
@@ -97,8 +107,9 @@ fn attend(runtime: &Runtime, cli: Cli, counter: Counter) -> Result<(), String> {
     let (first_line, mut answer) = runtime.block_on(start(cli, counter))?;
     print(&first_line)?;
     for line in std::io::stdin().lock().lines() {
-        line.map_err(|error| error.to_string())?;
-        print(&answer(runtime)?)?;
+        let line = line.map_err(|error| error.to_string())?;
+        let pause: u64 = line.trim().parse().map_err(|_| "a line is a pause in microseconds")?;
+        print(&answer(runtime, Duration::from_micros(pause))?)?;
     }
     Ok(())
 }
@@ -133,7 +144,7 @@ async fn start(cli: Cli, counter: Counter) -> Result<(Value, Answer), String> {
 }
 
 fn usage(counter: Counter) -> Answer {
-    Box::new(move |_| {
+    Box::new(move |_, _| {
         let usage = Usage::read(counter())?;
         serde_json::to_value(usage).map_err(|error| error.to_string())
     })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use bench::child::text_body;
+use bench::child::{rest, text_body};
 use reqwest::Client;
 use tokio::task::JoinSet;
 
@@ -23,6 +23,15 @@ impl Load {
         let url = format!("http://{address}{}", bed.tenant.messages_path());
         let authorization = format!("AccessKey {}", bed.tenant.access_key);
         Ok(Arc::new(Self { http: client()?, url, authorization }))
+    }
+
+    /// Sends requests one at a time with a pause before each.
+    pub(super) async fn send_paced(self: &Arc<Self>, requests: usize, pause: Duration) -> Result<(), String> {
+        for _ in 0..requests {
+            rest(pause);
+            self.send(1, 1).await?;
+        }
+        Ok(())
     }
 
     /// Sends so many requests, so many at a time; answers how long each took.

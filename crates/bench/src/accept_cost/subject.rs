@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use bench::child::Role;
 use bench::usage::Usage;
@@ -48,12 +49,12 @@ impl Subject {
 
     /// What the process has used so far.
     pub(super) fn usage(&mut self) -> Result<Usage, String> {
-        self.ask()
+        self.ask(Duration::ZERO)
     }
 
-    /// Sends a line and reads the answer.
-    pub(super) fn ask<T: DeserializeOwned>(&mut self) -> Result<T, String> {
-        writeln!(self.input).map_err(|error| format!("a child went away: {error}"))?;
+    /// Asks for an answer; a worker pauses so long between two pieces of work.
+    pub(super) fn ask<T: DeserializeOwned>(&mut self, pause: Duration) -> Result<T, String> {
+        writeln!(self.input, "{}", pause.as_micros()).map_err(|error| format!("a child went away: {error}"))?;
         self.line()
     }
 

@@ -1,16 +1,16 @@
 //! The computing part of accepting: from the body's bytes to the message and the text of its answer.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use api::steps::{Step, walk};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use store::channel::Channel;
 
-use super::{Answer, Counter, text_body};
+use super::{Answer, Counter, rest, text_body};
 
 /// Messages a run; the median of each step is told.
-const MESSAGES: usize = 10_000;
+const MESSAGES: usize = 5_000;
 
 const STEPS: [(Step, &str); 5] = [
     (Step::Json, "json"),
@@ -22,15 +22,16 @@ const STEPS: [(Step, &str); 5] = [
 
 /// Answers each line with a run.
 pub(super) fn worker(channel: Channel, now: Timestamp, counter: Counter) -> Answer {
-    Box::new(move |_| run(&channel, now, counter))
+    Box::new(move |_, pause| run(&channel, now, pause, counter))
 }
 
-fn run(channel: &Channel, now: Timestamp, counter: Counter) -> Result<Value, String> {
+fn run(channel: &Channel, now: Timestamp, pause: Duration, counter: Counter) -> Result<Value, String> {
     let mut nanoseconds: [Vec<u128>; STEPS.len()] = Default::default();
     nanoseconds.iter_mut().for_each(|samples| samples.reserve(MESSAGES));
     let mut allocations = [(0, 0); STEPS.len()];
     for number in 0..MESSAGES {
         let body = text_body(number);
+        rest(pause);
         let (mut allocated, mut started) = (counter().unwrap_or_default(), Instant::now());
         let mut taken = |step: Step| {
             let took = started.elapsed().as_nanos();

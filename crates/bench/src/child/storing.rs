@@ -20,7 +20,7 @@ pub const MESSAGES: usize = 3_200;
 /// Answers each line with a run.
 pub(super) fn worker(store: Store, channel: Channel, callers: usize, counter: Counter) -> Answer {
     let writer = AcceptWriter::start(&store);
-    Box::new(move |runtime| run(runtime, &store, &writer, &channel, callers, counter))
+    Box::new(move |runtime, _| run(runtime, &store, &writer, &channel, callers, counter))
 }
 
 fn run(
