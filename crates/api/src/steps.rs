@@ -29,13 +29,21 @@ pub enum Step {
     Answer,
 }
 
+/// What messages are accepted on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ground {
+    /// The channel.
+    pub channel: Channel,
+    /// Its workspace.
+    pub workspace: Workspace,
+}
+
 /// Takes all steps, and tells `taken` after each.
 ///
 /// # Errors
 /// What is wrong with the body, as words for people.
 pub fn walk(
-    channel: &Channel,
-    workspace: &Workspace,
+    Ground { channel, workspace }: &Ground,
     body: &[u8],
     now: Timestamp,
     taken: &mut impl FnMut(Step),
@@ -95,13 +103,14 @@ mod tests {
             created_at: now,
             updated_at: now,
         };
+        let ground = Ground { channel, workspace: settings };
         let body = br#"{"receiver":{"contacts":[{"identifierValue":"+254712345678"}]},"body":{"type":"text","text":{"text":"a"}}}"#;
         let mut taken = Vec::new();
-        let (message, answer) = walk(&channel, &settings, body, now, &mut |step| taken.push(step)).expect("a message");
+        let (message, answer) = walk(&ground, body, now, &mut |step| taken.push(step)).expect("a message");
         assert_eq!(taken, [Step::Json, Step::Request, Step::Fingerprint, Step::Message, Step::Answer]);
         let answer: serde_json::Value = serde_json::from_slice(&answer).expect("JSON");
         assert_eq!(answer["id"], message.id.to_string());
         assert_eq!(answer["body"]["text"]["text"], "a");
-        assert!(walk(&channel, &settings, b"{}", now, &mut |_| {}).is_err());
+        assert!(walk(&ground, b"{}", now, &mut |_| {}).is_err());
     }
 }

@@ -17,12 +17,12 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use api::steps::Ground;
 use clap::{Parser, ValueEnum};
 use domain::id::{ChannelId, WorkspaceId};
 use prometheus::Registry;
 use serde_json::{Value, json};
 use store::Store;
-use store::channel::Channel;
 use store::connect::{Database, POOL_SIZE_DEFAULT};
 use store::metrics::Metrics;
 use store::vault::Vault;
@@ -135,10 +135,10 @@ async fn start(cli: Cli, counter: Counter) -> Result<(Value, Answer), String> {
             serve(gateway::start(store, &registry)?)
         }
         Role::GatewayWithoutLog => serve(gateway::start(store, &registry)?),
-        Role::Computing => worker(computing::worker(channel(&store, &cli).await?, store.now(), counter)),
-        Role::StoringOne => worker(storing::worker(store.clone(), channel(&store, &cli).await?, 1, counter)),
+        Role::Computing => worker(computing::worker(ground(&store, &cli).await?, store.now(), counter)),
+        Role::StoringOne => worker(storing::worker(store.clone(), ground(&store, &cli).await?, 1, counter)),
         Role::StoringMany => {
-            worker(storing::worker(store.clone(), channel(&store, &cli).await?, storing::MANY, counter))
+            worker(storing::worker(store.clone(), ground(&store, &cli).await?, storing::MANY, counter))
         }
     })
 }
@@ -150,7 +150,11 @@ fn usage(counter: Counter) -> Answer {
     })
 }
 
-async fn channel(store: &Store, cli: &Cli) -> Result<Channel, String> {
-    let found = store.channel(cli.workspace, cli.channel).await.map_err(|error| error.to_string())?;
-    found.ok_or_else(|| "no such channel".to_owned())
+async fn ground(store: &Store, cli: &Cli) -> Result<Ground, String> {
+    let channel = store.channel(cli.workspace, cli.channel).await.map_err(|error| error.to_string())?;
+    let workspace = store.workspace(cli.workspace).await.map_err(|error| error.to_string())?;
+    channel
+        .zip(workspace)
+        .map(|(channel, workspace)| Ground { channel, workspace })
+        .ok_or_else(|| "no such channel".to_owned())
 }

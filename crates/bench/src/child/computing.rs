@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use api::steps::{Step, walk};
+use api::steps::{Ground, Step, walk};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use store::channel::Channel;
 
 use super::{Answer, Counter, rest, text_body};
 
@@ -23,13 +22,13 @@ const STEPS: [(Step, &str); 5] = [
 ];
 
 /// Answers each line with a run.
-pub(super) fn worker(channel: Channel, now: Timestamp, counter: Counter) -> Answer {
-    Box::new(move |_, pause| run(&channel, now, pause, counter))
+pub(super) fn worker(ground: Ground, now: Timestamp, counter: Counter) -> Answer {
+    Box::new(move |_, pause| run(&ground, now, pause, counter))
 }
 
-fn run(channel: &Channel, now: Timestamp, pause: Duration, counter: Counter) -> Result<Value, String> {
+fn run(ground: &Ground, now: Timestamp, pause: Duration, counter: Counter) -> Result<Value, String> {
     for number in 0..WARM_UP {
-        walk(channel, text_body(number).as_bytes(), now, &mut |_| {})?;
+        walk(ground, text_body(number).as_bytes(), now, &mut |_| {})?;
     }
     let mut nanoseconds: [Vec<u128>; STEPS.len()] = Default::default();
     nanoseconds.iter_mut().for_each(|samples| samples.reserve(MESSAGES));
@@ -48,7 +47,7 @@ fn run(channel: &Channel, now: Timestamp, pause: Duration, counter: Counter) -> 
             }
             (allocated, started) = (now_allocated, Instant::now());
         };
-        walk(channel, body.as_bytes(), now, &mut taken)?;
+        walk(ground, body.as_bytes(), now, &mut taken)?;
     }
     let mut steps = json!({});
     for ((_, name), (mut samples, (calls, bytes))) in STEPS.iter().zip(nanoseconds.into_iter().zip(allocations)) {

@@ -1,10 +1,9 @@
 //! The storing part of accepting: messages that are ready go through the writer, as handlers hand them in.
 
-use api::steps::walk;
+use api::steps::{Ground, walk};
 use serde_json::Value;
 use store::Store;
 use store::accept::NewMessage;
-use store::channel::Channel;
 use store::writer::AcceptWriter;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
@@ -18,22 +17,22 @@ pub(super) const MANY: usize = 32;
 pub const MESSAGES: usize = 3_200;
 
 /// Answers each line with a run.
-pub(super) fn worker(store: Store, channel: Channel, callers: usize, counter: Counter) -> Answer {
+pub(super) fn worker(store: Store, ground: Ground, callers: usize, counter: Counter) -> Answer {
     let writer = AcceptWriter::start(&store);
-    Box::new(move |runtime, _| run(runtime, &store, &writer, &channel, callers, counter))
+    Box::new(move |runtime, _| run(runtime, &store, &writer, &ground, callers, counter))
 }
 
 fn run(
     runtime: &Runtime,
     store: &Store,
     writer: &AcceptWriter,
-    channel: &Channel,
+    ground: &Ground,
     callers: usize,
     counter: Counter,
 ) -> Result<Value, String> {
     let mut shares: Vec<Vec<NewMessage>> = Vec::with_capacity(callers);
     for _ in 0..callers {
-        let ready = |number| walk(channel, text_body(number).as_bytes(), store.now(), &mut |_| {});
+        let ready = |number| walk(ground, text_body(number).as_bytes(), store.now(), &mut |_| {});
         let share = (0..MESSAGES / callers).map(|number| ready(number).map(|(message, _)| message));
         shares.push(share.collect::<Result<_, _>>()?);
     }
