@@ -17,6 +17,7 @@ const TABLES: &[&str] = &[
     include_str!("input/bad_paths.json"),
     include_str!("input/bad_queries.json"),
     include_str!("input/bad_message.json"),
+    include_str!("input/bad_options.json"),
     include_str!("input/bad_texts.json"),
     include_str!("input/bad_media.json"),
     include_str!("input/bad_lists.json"),
