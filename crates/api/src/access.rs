@@ -92,7 +92,7 @@ impl Access {
             None => self.keys.put(hash, store.find_access_key(hash).await?),
         };
         let key = known.ok_or(ApiError::Unauthorized("access key"))?;
-        let asked: Option<WorkspaceId> = request.match_info().get("workspace").and_then(|text| text.parse().ok());
+        let asked: Option<WorkspaceId> = request.match_info().get("workspaceId").and_then(|text| text.parse().ok());
         if asked != Some(key.workspace) {
             return Err(ApiError::NotFound("workspace"));
         }
@@ -112,7 +112,7 @@ impl Access {
         request: &HttpRequest,
         workspace: WorkspaceId,
     ) -> Result<Channel, ApiError> {
-        let asked: Option<ChannelId> = request.match_info().get("channel").and_then(|text| text.parse().ok());
+        let asked: Option<ChannelId> = request.match_info().get("channelId").and_then(|text| text.parse().ok());
         let id = asked.ok_or(ApiError::NotFound("channel"))?;
         let known = match self.channels.get(&(workspace, id)) {
             Some(known) => known,

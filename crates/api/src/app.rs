@@ -11,7 +11,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::{HttpResponse, Resource, ResponseError, Route};
 use domain::id::ChannelId;
 use domain::provider::Preview;
 use futures_util::FutureExt;
@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::access::Access;
 use crate::errors::ApiError;
 use crate::metrics::Metrics;
-use crate::routes::{admin, batch, messages};
+use crate::routes::{admin, batch, docs, messages};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MESSAGEBIRD_REQUEST_ID: HeaderName = HeaderName::from_static("messagebird-request-id");
@@ -68,59 +68,67 @@ impl Api {
 
 /// Adds all routes to an application.
 pub fn configure(config: &mut ServiceConfig, api: Data<Api>) {
-    config.service(
-        web::scope("")
-            .app_data(api)
-            .wrap(from_fn(around))
-            .service(
-                resource("/workspaces/{workspace}/channels/{channel}/messages", "GET, POST")
-                    .route(web::post().to(messages::send_message))
-                    .route(web::get().to(messages::list_messages)),
-            )
-            .service(
-                resource("/workspaces/{workspace}/channels/{channel}/batch/messages", "POST")
-                    .route(web::post().to(batch::send_batch)),
-            )
-            .service(
-                resource("/workspaces/{workspace}/channels/{channel}/messages/{message}", "GET")
-                    .route(web::get().to(messages::get_message)),
-            )
-            .service(
-                resource("/admin/workspaces", "GET, POST")
-                    .route(web::post().to(admin::workspaces::create_workspace))
-                    .route(web::get().to(admin::workspaces::list_workspaces)),
-            )
-            .service(
-                resource("/admin/workspaces/{workspace}", "GET, PATCH")
-                    .route(web::get().to(admin::workspaces::get_workspace))
-                    .route(web::patch().to(admin::workspaces::update_workspace)),
-            )
-            .service(
-                resource("/admin/workspaces/{workspace}/channels", "GET, POST")
-                    .route(web::post().to(admin::channels::create_channel))
-                    .route(web::get().to(admin::channels::list_channels)),
-            )
-            .service(
-                resource("/admin/workspaces/{workspace}/channels/{channel}", "GET, PATCH")
-                    .route(web::get().to(admin::channels::get_channel))
-                    .route(web::patch().to(admin::channels::update_channel)),
-            )
-            .service(
-                resource("/admin/workspaces/{workspace}/access-keys", "GET, POST")
-                    .route(web::post().to(admin::access_keys::create_access_key))
-                    .route(web::get().to(admin::access_keys::list_access_keys)),
-            )
-            .service(
-                resource("/admin/workspaces/{workspace}/access-keys/{key}", "DELETE")
-                    .route(web::delete().to(admin::access_keys::revoke_access_key)),
-            )
-            .default_service(web::to(|| async { Err::<HttpResponse, _>(ApiError::NotFound("path")) })),
-    );
+    let scope = web::scope("").app_data(api).wrap(from_fn(around));
+    let scope = resources().into_iter().fold(scope, |scope, served| scope.service(served.resource));
+    config.service(scope.default_service(web::to(|| async { Err::<HttpResponse, _>(ApiError::NotFound("path")) })));
 }
 
-fn resource(path: &str, allowed: &'static str) -> actix_web::Resource {
-    web::resource(path)
-        .default_service(web::to(move || async move { Err::<HttpResponse, _>(ApiError::MethodNotAllowed(allowed)) }))
+/// Every path that is served, with its methods as `Allow` names them.
+#[must_use]
+pub fn served_routes() -> Vec<(&'static str, &'static str)> {
+    resources().into_iter().map(|served| (served.path, served.allowed)).collect()
+}
+
+/// A path, its methods, and what serves them.
+struct Served {
+    path: &'static str,
+    allowed: &'static str,
+    resource: Resource,
+}
+
+impl Served {
+    fn route(mut self, route: Route) -> Self {
+        self.resource = self.resource.route(route);
+        self
+    }
+}
+
+/// The one table of what is served.
+fn resources() -> Vec<Served> {
+    vec![
+        resource("/workspaces/{workspaceId}/channels/{channelId}/messages", "GET, POST")
+            .route(web::post().to(messages::send_message))
+            .route(web::get().to(messages::list_messages)),
+        resource("/workspaces/{workspaceId}/channels/{channelId}/batch/messages", "POST")
+            .route(web::post().to(batch::send_batch)),
+        resource("/workspaces/{workspaceId}/channels/{channelId}/messages/{messageId}", "GET")
+            .route(web::get().to(messages::get_message)),
+        resource("/admin/workspaces", "GET, POST")
+            .route(web::post().to(admin::workspaces::create_workspace))
+            .route(web::get().to(admin::workspaces::list_workspaces)),
+        resource("/admin/workspaces/{workspaceId}", "GET, PATCH")
+            .route(web::get().to(admin::workspaces::get_workspace))
+            .route(web::patch().to(admin::workspaces::update_workspace)),
+        resource("/admin/workspaces/{workspaceId}/channels", "GET, POST")
+            .route(web::post().to(admin::channels::create_channel))
+            .route(web::get().to(admin::channels::list_channels)),
+        resource("/admin/workspaces/{workspaceId}/channels/{channelId}", "GET, PATCH")
+            .route(web::get().to(admin::channels::get_channel))
+            .route(web::patch().to(admin::channels::update_channel)),
+        resource("/admin/workspaces/{workspaceId}/access-keys", "GET, POST")
+            .route(web::post().to(admin::access_keys::create_access_key))
+            .route(web::get().to(admin::access_keys::list_access_keys)),
+        resource("/admin/workspaces/{workspaceId}/access-keys/{accessKeyId}", "DELETE")
+            .route(web::delete().to(admin::access_keys::revoke_access_key)),
+        resource("/openapi.json", "GET").route(web::get().to(docs::get_document)),
+        resource("/docs", "GET").route(web::get().to(docs::get_page)),
+        resource("/docs/{file}", "GET").route(web::get().to(docs::get_file)),
+    ]
+}
+
+fn resource(path: &'static str, allowed: &'static str) -> Served {
+    let refuse = move || async move { Err::<HttpResponse, _>(ApiError::MethodNotAllowed(allowed)) };
+    Served { path, allowed, resource: web::resource(path).default_service(web::to(refuse)) }
 }
 
 /// Around every request: an id for it, a span for its log lines, its metrics, and an answer even when a handler panics.

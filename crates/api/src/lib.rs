@@ -30,5 +30,7 @@ mod cursor;
 
 mod errors;
 
+mod openapi;
+
 pub use access::scopes;
-pub use app::{Api, configure};
+pub use app::{Api, configure, served_routes};

@@ -4,4 +4,6 @@ pub(crate) mod admin;
 
 pub(crate) mod batch;
 
+pub(crate) mod docs;
+
 pub(crate) mod messages;

@@ -35,7 +35,7 @@ fn path_id<T: FromStr>(request: &HttpRequest, segment: &str, what: &'static str)
 
 /// The workspace of the path, which must be there.
 async fn path_workspace(api: &Api, request: &HttpRequest) -> Result<WorkspaceId, ApiError> {
-    let id = path_id(request, "workspace", "workspace")?;
+    let id = path_id(request, "workspaceId", "workspace")?;
     api.store.workspace(id).await?.map(|workspace| workspace.id).ok_or(ApiError::NotFound("workspace"))
 }
 

@@ -19,6 +19,10 @@ use crate::admission::{as_stored, fingerprint, look_up, new_message, rejected};
 use crate::app::Api;
 use crate::body::{MESSAGE_BYTES_MAX, read_json};
 use crate::errors::ApiError;
+use crate::openapi::errors::WriteErrors;
+use crate::openapi::message::Batch;
+use crate::openapi::message_request::BatchRequest;
+use crate::openapi::parameters::ChannelPath;
 use crate::wire::batch;
 use crate::wire::mentions::Mentions;
 use crate::wire::query::read_none;
@@ -39,7 +43,19 @@ struct Outcome {
     details: String,
 }
 
-/// `POST /workspaces/{workspace}/channels/{channel}/batch/messages`
+/// `POST /workspaces/{workspaceId}/channels/{channelId}/batch/messages`
+#[utoipa::path(
+    post,
+    path = "/workspaces/{workspaceId}/channels/{channelId}/batch/messages",
+    operation_id = "sendBatch",
+    tag = "Messages",
+    summary = "Send up to 100 messages",
+    description = "Each request is read on its own: one that is refused becomes a `rejected` message that says why, and \
+                   the others go.",
+    params(ChannelPath),
+    request_body = BatchRequest,
+    responses((status = 202, description = "Accepted.", body = Batch), WriteErrors)
+)]
 pub(crate) async fn send_batch(
     api: Data<Api>,
     request: HttpRequest,

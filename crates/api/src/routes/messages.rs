@@ -20,6 +20,11 @@ use crate::app::Api;
 use crate::body::{MESSAGE_BYTES_MAX, read_json};
 use crate::cursor::{self, List};
 use crate::errors::ApiError;
+use crate::openapi::errors::{ReadErrors, WriteErrors};
+use crate::openapi::message::{Message as MessageAnswer, MessageList};
+use crate::openapi::message_request::MessageRequest as MessageRequestBody;
+use crate::openapi::parameters::{ChannelPath, DryRunQuery, IdempotencyKey, MessageFilter, MessagePath, PageQuery};
+use crate::openapi::plan::Plan;
 use crate::wire::mentions::Mentions;
 use crate::wire::plan::{self, PlanView};
 use crate::wire::query::{DryRun, read_dry_run, read_none, read_page};
@@ -29,7 +34,26 @@ use crate::wire::response::view;
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// `POST /workspaces/{workspace}/channels/{channel}/messages`
+/// `POST /workspaces/{workspaceId}/channels/{channelId}/messages`
+#[utoipa::path(
+    post,
+    path = "/workspaces/{workspaceId}/channels/{channelId}/messages",
+    operation_id = "sendMessage",
+    tag = "Messages",
+    summary = "Send a message",
+    description = "Accepts a message to one recipient; it is stored when the answer comes. With `dryRun=true` nothing \
+                   is stored, and the answer tells what would happen.",
+    params(ChannelPath, DryRunQuery, IdempotencyKey),
+    request_body = MessageRequestBody,
+    responses(
+        (status = 202, description = "Accepted.", body = MessageAnswer, headers(
+            ("idempotent-replayed" = String, description = "`true` when an earlier request with the same \
+            deduplication key had made the message.")
+        )),
+        (status = 200, description = "What would happen: the answer of a dry run.", body = Plan),
+        WriteErrors,
+    )
+)]
 pub(crate) async fn send_message(
     api: Data<Api>,
     request: HttpRequest,
@@ -113,18 +137,38 @@ fn plan(api: &Api, channel: &Channel, read: Result<MessageRequest, Violations>, 
     )
 }
 
-/// `GET /workspaces/{workspace}/channels/{channel}/messages/{message}`
+/// `GET /workspaces/{workspaceId}/channels/{channelId}/messages/{messageId}`
+#[utoipa::path(
+    get,
+    path = "/workspaces/{workspaceId}/channels/{channelId}/messages/{messageId}",
+    operation_id = "getMessage",
+    tag = "Messages",
+    summary = "Get a message",
+    description = "The message as it stands now.",
+    params(MessagePath),
+    responses((status = 200, description = "The message.", body = MessageAnswer), ReadErrors)
+)]
 pub(crate) async fn get_message(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let workspace = api.access.workspace(&api.store, &request, Scope::MessagesRead).await?;
     let channel = api.access.channel(&api.store, &request, workspace).await?;
     read_none(request.query_string()).map_err(ApiError::InvalidPayload)?;
-    let id: Option<MessageId> = request.match_info().get("message").and_then(|text| text.parse().ok());
+    let id: Option<MessageId> = request.match_info().get("messageId").and_then(|text| text.parse().ok());
     let id = id.ok_or(ApiError::NotFound("message"))?;
     let message = api.store.message(workspace, id).await?.filter(|message| message.channel == channel.id);
     Ok(HttpResponse::Ok().json(view(&message.ok_or(ApiError::NotFound("message"))?)?))
 }
 
-/// `GET /workspaces/{workspace}/channels/{channel}/messages`
+/// `GET /workspaces/{workspaceId}/channels/{channelId}/messages`
+#[utoipa::path(
+    get,
+    path = "/workspaces/{workspaceId}/channels/{channelId}/messages",
+    operation_id = "listMessages",
+    tag = "Messages",
+    summary = "List the messages of a channel",
+    description = "Newest first, unless `reverse=true`.",
+    params(ChannelPath, PageQuery, MessageFilter),
+    responses((status = 200, description = "A page of messages.", body = MessageList), ReadErrors)
+)]
 pub(crate) async fn list_messages(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let workspace = api.access.workspace(&api.store, &request, Scope::MessagesRead).await?;
     let channel = api.access.channel(&api.store, &request, workspace).await?;

@@ -24,6 +24,8 @@ mod good_input;
 
 mod harness;
 
+mod openapi;
+
 mod options;
 
 mod paging;

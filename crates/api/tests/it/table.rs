@@ -28,7 +28,7 @@ const LEGAL_MESSAGES: &str = include_str!("input/legal_messages.json");
 pub(crate) struct TableRequest {
     pub(crate) name: String,
     pub(crate) method: Option<String>,
-    path: Option<String>,
+    pub(crate) path: Option<String>,
     headers: Option<Vec<(String, String)>>,
     body: Option<String>,
     body_json: Option<Value>,
@@ -67,7 +67,8 @@ impl TableRequest {
         exchange(harness.address, &request(method, &placeholders.fill(&path), &headers, body.as_deref())).await
     }
 
-    fn body(&self, placeholders: &Placeholders) -> Option<Vec<u8>> {
+    /// The bytes it carries.
+    pub(crate) fn body(&self, placeholders: &Placeholders) -> Option<Vec<u8>> {
         if let Some(text) = &self.body {
             return Some(placeholders.fill(text).into_bytes());
         }

@@ -14,10 +14,25 @@ use crate::access::{Scope, admin, scopes as all_scopes};
 use crate::app::Api;
 use crate::body::read_json;
 use crate::errors::ApiError;
+use crate::openapi::admin::{AccessKey as AccessKeyAnswer, AccessKeyList, AccessKeyRequest};
+use crate::openapi::errors::{AdminReadErrors, AdminWriteErrors};
+use crate::openapi::parameters::{AccessKeyPath, PageQuery, WorkspacePath};
 use crate::reader::Fields;
 use crate::wire::response::instant;
 
-/// `POST /admin/workspaces/{workspace}/access-keys`
+/// `POST /admin/workspaces/{workspaceId}/access-keys`
+#[utoipa::path(
+    post,
+    path = "/admin/workspaces/{workspaceId}/access-keys",
+    operation_id = "createAccessKey",
+    tag = "Admin",
+    summary = "Make an access key",
+    description = "The secret is in this answer and nowhere else.",
+    security(("adminToken" = [])),
+    params(WorkspacePath),
+    request_body = AccessKeyRequest,
+    responses((status = 201, description = "The key with its secret.", body = AccessKeyAnswer), AdminWriteErrors)
+)]
 pub(crate) async fn create_access_key(
     api: Data<Api>,
     request: HttpRequest,
@@ -33,7 +48,18 @@ pub(crate) async fn create_access_key(
     Ok(HttpResponse::Created().json(shown))
 }
 
-/// `GET /admin/workspaces/{workspace}/access-keys`
+/// `GET /admin/workspaces/{workspaceId}/access-keys`
+#[utoipa::path(
+    get,
+    path = "/admin/workspaces/{workspaceId}/access-keys",
+    operation_id = "listAccessKeys",
+    tag = "Admin",
+    summary = "List the access keys of a workspace",
+    description = "In order of id, without their secrets.",
+    security(("adminToken" = [])),
+    params(WorkspacePath, PageQuery),
+    responses((status = 200, description = "A page of access keys.", body = AccessKeyList), AdminReadErrors)
+)]
 pub(crate) async fn list_access_keys(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     admin(&request, &api.admin_token)?;
     let workspace = path_workspace(&api, &request).await?;
@@ -44,11 +70,22 @@ pub(crate) async fn list_access_keys(api: Data<Api>, request: HttpRequest) -> Re
     Ok(HttpResponse::Ok().json(json!({ "results": results, "nextPageToken": next })))
 }
 
-/// `DELETE /admin/workspaces/{workspace}/access-keys/{key}`: revokes it.
+/// `DELETE /admin/workspaces/{workspaceId}/access-keys/{accessKeyId}`: revokes it.
+#[utoipa::path(
+    delete,
+    path = "/admin/workspaces/{workspaceId}/access-keys/{accessKeyId}",
+    operation_id = "revokeAccessKey",
+    tag = "Admin",
+    summary = "Revoke an access key",
+    description = "It is refused everywhere within five seconds. Again has no effect.",
+    security(("adminToken" = [])),
+    params(AccessKeyPath),
+    responses((status = 200, description = "The key, revoked.", body = AccessKeyAnswer), AdminReadErrors)
+)]
 pub(crate) async fn revoke_access_key(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     admin(&request, &api.admin_token)?;
-    let workspace = path_id(&request, "workspace", "workspace")?;
-    let id = path_id(&request, "key", "access key")?;
+    let workspace = path_id(&request, "workspaceId", "workspace")?;
+    let id = path_id(&request, "accessKeyId", "access key")?;
     let revoked = api.store.revoke_access_key(workspace, id, &act("access_key.revoke")).await?;
     Ok(HttpResponse::Ok().json(view(&revoked.ok_or(ApiError::NotFound("access key"))?)))
 }

@@ -18,6 +18,9 @@ use crate::access::admin;
 use crate::app::Api;
 use crate::body::read_json;
 use crate::errors::ApiError;
+use crate::openapi::admin::{ChannelChange, NewChannel, OperatedChannel, OperatedChannelList};
+use crate::openapi::errors::{AdminReadErrors, AdminWriteErrors};
+use crate::openapi::parameters::{ChannelPath, PageQuery, WorkspacePath};
 use crate::reader::Fields;
 use crate::wire::response::instant;
 
@@ -36,7 +39,19 @@ struct ChannelRequest {
     provider_key: Option<SecretString>,
 }
 
-/// `POST /admin/workspaces/{workspace}/channels`
+/// `POST /admin/workspaces/{workspaceId}/channels`
+#[utoipa::path(
+    post,
+    path = "/admin/workspaces/{workspaceId}/channels",
+    operation_id = "createChannel",
+    tag = "Admin",
+    summary = "Make a channel",
+    description = "The provider key goes in and is never shown again.",
+    security(("adminToken" = [])),
+    params(WorkspacePath),
+    request_body = NewChannel,
+    responses((status = 201, description = "The channel.", body = OperatedChannel), AdminWriteErrors)
+)]
 pub(crate) async fn create_channel(
     api: Data<Api>,
     request: HttpRequest,
@@ -70,7 +85,19 @@ pub(crate) async fn create_channel(
     Ok(HttpResponse::Created().json(view(&made)))
 }
 
-/// `PATCH /admin/workspaces/{workspace}/channels/{channel}`
+/// `PATCH /admin/workspaces/{workspaceId}/channels/{channelId}`
+#[utoipa::path(
+    patch,
+    path = "/admin/workspaces/{workspaceId}/channels/{channelId}",
+    operation_id = "updateChannel",
+    tag = "Admin",
+    summary = "Change a channel",
+    description = "What is not given stays as it is.",
+    security(("adminToken" = [])),
+    params(ChannelPath),
+    request_body = ChannelChange,
+    responses((status = 200, description = "The channel.", body = OperatedChannel), AdminWriteErrors)
+)]
 pub(crate) async fn update_channel(
     api: Data<Api>,
     request: HttpRequest,
@@ -105,13 +132,35 @@ pub(crate) async fn update_channel(
     Ok(HttpResponse::Ok().json(view(&changed)))
 }
 
-/// `GET /admin/workspaces/{workspace}/channels/{channel}`
+/// `GET /admin/workspaces/{workspaceId}/channels/{channelId}`
+#[utoipa::path(
+    get,
+    path = "/admin/workspaces/{workspaceId}/channels/{channelId}",
+    operation_id = "getOperatedChannel",
+    tag = "Admin",
+    summary = "Get a channel with its settings",
+    description = "The channel as its operator sees it.",
+    security(("adminToken" = [])),
+    params(ChannelPath),
+    responses((status = 200, description = "The channel.", body = OperatedChannel), AdminReadErrors)
+)]
 pub(crate) async fn get_channel(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     admin(&request, &api.admin_token)?;
     Ok(HttpResponse::Ok().json(view(&find(&api, &request).await?)))
 }
 
-/// `GET /admin/workspaces/{workspace}/channels`
+/// `GET /admin/workspaces/{workspaceId}/channels`
+#[utoipa::path(
+    get,
+    path = "/admin/workspaces/{workspaceId}/channels",
+    operation_id = "listOperatedChannels",
+    tag = "Admin",
+    summary = "List the channels of a workspace with their settings",
+    description = "In order of id.",
+    security(("adminToken" = [])),
+    params(WorkspacePath, PageQuery),
+    responses((status = 200, description = "A page of channels.", body = OperatedChannelList), AdminReadErrors)
+)]
 pub(crate) async fn list_channels(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     admin(&request, &api.admin_token)?;
     let workspace = path_workspace(&api, &request).await?;
@@ -123,8 +172,8 @@ pub(crate) async fn list_channels(api: Data<Api>, request: HttpRequest) -> Resul
 }
 
 async fn find(api: &Api, request: &HttpRequest) -> Result<Channel, ApiError> {
-    let workspace = path_id(request, "workspace", "workspace")?;
-    let channel = path_id(request, "channel", "channel")?;
+    let workspace = path_id(request, "workspaceId", "workspace")?;
+    let channel = path_id(request, "channelId", "channel")?;
     api.store.channel(workspace, channel).await?.ok_or(ApiError::NotFound("channel"))
 }
 

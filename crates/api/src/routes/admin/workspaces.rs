@@ -16,6 +16,11 @@ use crate::access::admin;
 use crate::app::Api;
 use crate::body::read_json;
 use crate::errors::ApiError;
+use crate::openapi::admin::{
+    Workspace as WorkspaceAnswer, WorkspaceChange as WorkspaceChangeBody, WorkspaceList, WorkspaceRequest,
+};
+use crate::openapi::errors::{AdminReadErrors, AdminWriteErrors};
+use crate::openapi::parameters::{PageQuery, WorkspacePath};
 use crate::reader::Fields;
 use crate::wire::response::instant;
 
@@ -23,6 +28,17 @@ use crate::wire::response::instant;
 const REQUESTS_PER_SECOND_MAX: u32 = 100_000;
 
 /// `POST /admin/workspaces`
+#[utoipa::path(
+    post,
+    path = "/admin/workspaces",
+    operation_id = "createWorkspace",
+    tag = "Admin",
+    summary = "Make a workspace",
+    description = "Names need not be unique.",
+    security(("adminToken" = [])),
+    request_body = WorkspaceRequest,
+    responses((status = 201, description = "The workspace.", body = WorkspaceAnswer), AdminWriteErrors)
+)]
 pub(crate) async fn create_workspace(
     api: Data<Api>,
     request: HttpRequest,
@@ -34,28 +50,62 @@ pub(crate) async fn create_workspace(
     Ok(HttpResponse::Created().json(view(&made)))
 }
 
-/// `PATCH /admin/workspaces/{workspace}`
+/// `PATCH /admin/workspaces/{workspaceId}`
+#[utoipa::path(
+    patch,
+    path = "/admin/workspaces/{workspaceId}",
+    operation_id = "updateWorkspace",
+    tag = "Admin",
+    summary = "Change a workspace",
+    description = "What is absent stays as it is. A change holds everywhere within 5 seconds.",
+    security(("adminToken" = [])),
+    params(WorkspacePath),
+    request_body = WorkspaceChangeBody,
+    responses((status = 200, description = "The workspace.", body = WorkspaceAnswer), AdminWriteErrors)
+)]
 pub(crate) async fn update_workspace(
     api: Data<Api>,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
     admin(&request, &api.admin_token)?;
-    let id = path_id(&request, "workspace", "workspace")?;
+    let id = path_id(&request, "workspaceId", "workspace")?;
     let change = read_change(&read_json(&request, payload, ADMIN_BYTES_MAX).await?)?;
     let changed = api.store.update_workspace(id, &change, &act("workspace.update")).await?;
     api.access.forget_workspace(id);
     Ok(HttpResponse::Ok().json(view(&changed.ok_or(ApiError::NotFound("workspace"))?)))
 }
 
-/// `GET /admin/workspaces/{workspace}`
+/// `GET /admin/workspaces/{workspaceId}`
+#[utoipa::path(
+    get,
+    path = "/admin/workspaces/{workspaceId}",
+    operation_id = "getWorkspace",
+    tag = "Admin",
+    summary = "Get a workspace",
+    description = "The workspace as it stands now.",
+    security(("adminToken" = [])),
+    params(WorkspacePath),
+    responses((status = 200, description = "The workspace.", body = WorkspaceAnswer), AdminReadErrors)
+)]
 pub(crate) async fn get_workspace(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     admin(&request, &api.admin_token)?;
-    let found = api.store.workspace(path_id(&request, "workspace", "workspace")?).await?;
+    let found = api.store.workspace(path_id(&request, "workspaceId", "workspace")?).await?;
     Ok(HttpResponse::Ok().json(view(&found.ok_or(ApiError::NotFound("workspace"))?)))
 }
 
 /// `GET /admin/workspaces`
+#[utoipa::path(
+    get,
+    path = "/admin/workspaces",
+    operation_id = "listWorkspaces",
+    tag = "Admin",
+    summary = "List the workspaces",
+    description = "In order of id.",
+    security(("adminToken" = [])),
+    params(PageQuery),
+    responses((status = 200, description = "A page of workspaces.", body = WorkspaceList), AdminReadErrors)
+)]
 pub(crate) async fn list_workspaces(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     admin(&request, &api.admin_token)?;
     let (page, after) = page_after(&request)?;

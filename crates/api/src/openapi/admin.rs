@@ -1,0 +1,289 @@
+//! Requests and answers of the admin API.
+
+use utoipa::ToSchema;
+
+use super::channel::{ChannelStatus, MessageType};
+use super::words;
+
+/// A workspace to make.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct WorkspaceRequest {
+    /// 1 to 100 characters without control characters, not only white space.
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$",
+        examples("Shop")
+    )]
+    name: String,
+}
+
+/// What is to change of a workspace.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct WorkspaceChange {
+    /// 1 to 100 characters without control characters, not only white space.
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$",
+        examples("Shop")
+    )]
+    name: Option<String>,
+    /// How often messages with `capFrequency` reach one recipient.
+    frequency_cap: Option<FrequencyCap>,
+    #[schema(schema_with = words::link_parameters, required = false)]
+    link_parameters: Option<()>,
+    /// How often its keys may ask.
+    request_limits: Option<RequestLimits>,
+}
+
+/// So many messages for marketing within so many days.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct FrequencyCap {
+    /// Messages, 1 to 1000; 1 by default.
+    #[schema(minimum = 1, maximum = 1000, examples(2))]
+    messages: i64,
+    /// Days, 1 to 35; 1 by default.
+    #[schema(minimum = 1, maximum = 35, examples(7))]
+    days: i64,
+}
+
+/// Requests a second that the keys of a workspace may make together, over all replicas.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RequestLimits {
+    /// Requests that change something, 1 to 100000; 500 by default.
+    #[schema(minimum = 1, maximum = 100000, examples(500))]
+    posts_per_second: i64,
+    /// Requests that read, 1 to 100000; 50 by default.
+    #[schema(minimum = 1, maximum = 100000, examples(50))]
+    gets_per_second: i64,
+}
+
+/// A workspace.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Workspace {
+    /// Id of the workspace.
+    #[schema(format = "uuid")]
+    id: String,
+    /// Id of the organization, the same for all workspaces of an installation.
+    #[schema(format = "uuid")]
+    organization_id: String,
+    /// Its name.
+    name: String,
+    /// How often messages with `capFrequency` reach one recipient.
+    frequency_cap: FrequencyCap,
+    #[schema(schema_with = words::shown_link_parameters)]
+    link_parameters: (),
+    /// How often its keys may ask.
+    request_limits: RequestLimits,
+    /// When it was made.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When it was changed last.
+    #[schema(format = DateTime)]
+    updated_at: String,
+}
+
+/// A page of workspaces.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WorkspaceList {
+    /// The workspaces.
+    results: Vec<Workspace>,
+    /// Opens the next page; empty on the last one.
+    next_page_token: String,
+}
+
+/// A channel to make.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NewChannel {
+    /// 1 to 100 characters without control characters, not only white space.
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$",
+        examples("Receipts")
+    )]
+    name: String,
+    /// The number it sends from, in E.164 form.
+    #[schema(
+        max_length = 64,
+        pattern = r"^[ ().\u00a0-]*\+?[ ().\u00a0-]*[1-9]([ ().\u00a0-]*[0-9]){6,14}[ ().\u00a0-]*$",
+        examples("+254700000000")
+    )]
+    number: String,
+    /// Lipachat's key, 1 to 1024 printable ASCII characters; it is never shown again.
+    #[schema(min_length = 1, max_length = 1024, pattern = "^[!-~]+$", examples("lipachat-key"))]
+    provider_key: String,
+    /// What it is used for; `transactional` where it is absent.
+    message_type: Option<MessageType>,
+    /// How many messages it sends a second, 1 to 1000; 80 where it is absent.
+    #[schema(minimum = 1, maximum = 1000, examples(80))]
+    messages_per_second: Option<i64>,
+    /// Whether it sends; `active` where it is absent.
+    status: Option<ChannelStatus>,
+    /// How longitude is spelled to Lipachat; `both` where it is absent.
+    longitude_spelling: Option<LongitudeSpelling>,
+}
+
+/// What is to change of a channel.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ChannelChange {
+    /// 1 to 100 characters without control characters, not only white space.
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$",
+        examples("Receipts")
+    )]
+    name: Option<String>,
+    /// The number it sends from, in E.164 form.
+    #[schema(
+        max_length = 64,
+        pattern = r"^[ ().\u00a0-]*\+?[ ().\u00a0-]*[1-9]([ ().\u00a0-]*[0-9]){6,14}[ ().\u00a0-]*$",
+        examples("+254700000001")
+    )]
+    number: Option<String>,
+    /// Lipachat's key, 1 to 1024 printable ASCII characters; it is never shown again.
+    #[schema(min_length = 1, max_length = 1024, pattern = "^[!-~]+$", examples("lipachat-key"))]
+    provider_key: Option<String>,
+    /// What it is used for.
+    message_type: Option<MessageType>,
+    /// How many messages it sends a second, 1 to 1000.
+    #[schema(minimum = 1, maximum = 1000, examples(80))]
+    messages_per_second: Option<i64>,
+    /// Whether it sends.
+    status: Option<ChannelStatus>,
+    /// How longitude is spelled to Lipachat.
+    longitude_spelling: Option<LongitudeSpelling>,
+}
+
+/// A channel, as its operator sees it.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OperatedChannel {
+    /// Id of the channel.
+    #[schema(format = "uuid")]
+    id: String,
+    /// Its workspace.
+    #[schema(format = "uuid")]
+    workspace_id: String,
+    /// Id of its connector.
+    #[schema(format = "uuid")]
+    connector_id: String,
+    /// Its name.
+    name: String,
+    /// Its number in E.164 form.
+    #[schema(examples("+254700000000"))]
+    number: String,
+    /// What it is used for.
+    message_type: MessageType,
+    /// How many messages it sends a second.
+    #[schema(minimum = 1, maximum = 1000)]
+    messages_per_second: i64,
+    /// Whether it sends.
+    status: ChannelStatus,
+    /// How longitude is spelled to Lipachat.
+    longitude_spelling: LongitudeSpelling,
+    /// When it was made.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When it was changed last.
+    #[schema(format = DateTime)]
+    updated_at: String,
+}
+
+/// How longitude is spelled to Lipachat, whose page says `longtitude`.
+#[derive(ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LongitudeSpelling {
+    Both,
+    Longitude,
+    Longtitude,
+}
+
+/// A page of channels.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OperatedChannelList {
+    /// The channels.
+    results: Vec<OperatedChannel>,
+    /// Opens the next page; empty on the last one.
+    next_page_token: String,
+}
+
+/// An access key to make.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct AccessKeyRequest {
+    /// 1 to 100 characters without control characters, not only white space.
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$",
+        examples("checkout")
+    )]
+    name: String,
+    /// What it may be used for; everything where it is absent.
+    #[schema(min_items = 1)]
+    scopes: Option<Vec<Scope>>,
+}
+
+/// What an access key may be used for.
+#[derive(ToSchema)]
+pub(crate) enum Scope {
+    #[serde(rename = "messages:write")]
+    MessagesWrite,
+    #[serde(rename = "messages:read")]
+    MessagesRead,
+    #[serde(rename = "channels:read")]
+    ChannelsRead,
+    #[serde(rename = "templates:write")]
+    TemplatesWrite,
+    #[serde(rename = "webhooks:write")]
+    WebhooksWrite,
+    #[serde(rename = "settings:write")]
+    SettingsWrite,
+}
+
+/// An access key; its secret only in the answer that makes it.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AccessKey {
+    /// Id of the key.
+    #[schema(format = "uuid")]
+    id: String,
+    /// Its workspace.
+    #[schema(format = "uuid")]
+    workspace_id: String,
+    /// Its name.
+    name: String,
+    /// What it may be used for.
+    scopes: Vec<Scope>,
+    /// When it was made.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When it was revoked, or `null`.
+    #[schema(required = true, format = DateTime)]
+    revoked_at: Option<String>,
+    /// The secret; only where the key is made.
+    #[schema(required = false, nullable = false)]
+    access_key: Option<String>,
+}
+
+/// A page of access keys.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AccessKeyList {
+    /// The keys.
+    results: Vec<AccessKey>,
+    /// Opens the next page; empty on the last one.
+    next_page_token: String,
+}

@@ -1,0 +1,54 @@
+//! The answer of a dry run: what would become of a message.
+
+use utoipa::ToSchema;
+
+/// What would become of a message. Nothing is stored and nothing is sent.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Plan {
+    /// Whether the request would be accepted.
+    would_accept: bool,
+    /// All that is wrong with the request, texts by path; empty when it would be accepted.
+    violations: std::collections::BTreeMap<String, Vec<String>>,
+    /// When it would be sent; `null` when it would not be.
+    #[schema(required = true, format = DateTime)]
+    send_at: Option<String>,
+    /// When it would not be sent any more.
+    #[schema(required = true, format = DateTime)]
+    expires_at: Option<String>,
+    /// What it must pass before it is sent, in this order.
+    gates: Vec<Gate>,
+    /// The calls it would become.
+    lipachat_calls: Vec<LipachatCall>,
+}
+
+/// Something that a message must pass before it is sent.
+#[derive(ToSchema)]
+pub(crate) struct Gate {
+    /// Which one.
+    #[schema(examples("quietHours"))]
+    gate: String,
+    /// Whether it lets the message through.
+    #[schema(examples("closed"))]
+    verdict: String,
+    /// Until when it stays closed.
+    #[schema(required = true, format = DateTime)]
+    until: Option<String>,
+    /// The setting that decides.
+    #[schema(examples("workspace.quietHours windows[0], zone Africa/Nairobi"))]
+    setting: String,
+}
+
+/// A call to Lipachat.
+#[derive(ToSchema)]
+pub(crate) struct LipachatCall {
+    /// Its method.
+    #[schema(examples("POST"))]
+    method: String,
+    /// Its path.
+    #[schema(examples("/api/v1/whatsapp/message/text"))]
+    path: String,
+    /// Its body.
+    #[schema(value_type = Object)]
+    body: serde_json::Value,
+}

@@ -1,0 +1,163 @@
+//! Schemas of single words and texts that a derive cannot say: the word that tells a variant, items of arrays, maps.
+
+use domain::limits::{LINK_PARAMETER_VALUE_CHARS_MAX, LINK_PARAMETERS_MAX, TAG_CHARS_MAX, TEMPLATE_BODY_UNITS_MAX};
+use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type};
+
+use crate::wire::shape::TEXT_CHARS_MAX;
+
+/// More than white space.
+const NOT_BLANK: &str = r"\S";
+/// `1`, `body.1`, `header`, `header.media`, `button.0`.
+const PLACEHOLDER: &str = r"^(header|header\.media|button\.0*[0-9]|(body\.)?0*([1-9][0-9]?|100))$";
+
+/// Functions that give the schema of one word.
+macro_rules! words {
+    ($($name:ident = $word:literal),* $(,)?) => {
+        $(pub(super) fn $name() -> Object { one_word($word) })*
+    };
+}
+
+words! {
+    text = "text",
+    image = "image",
+    file = "file",
+    location = "location",
+    list = "list",
+    contact = "contact",
+    flow = "flow",
+    reply = "reply",
+    postback = "postback",
+    location_request = "locationRequest",
+    string = "string",
+    number = "number",
+    boolean = "boolean",
+}
+
+fn one_word(word: &str) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some([word]))
+        .description(Some(format!("Tells this form from the others: `{word}`.")))
+        .build()
+}
+
+/// A property of Bird's that has no counterpart here.
+pub(super) fn nothing() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Null)
+        .description(Some("A property of Bird's that is not supported: absent or `null`."))
+        .build()
+}
+
+/// One tag of a request.
+pub(super) fn tag() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(TAG_CHARS_MAX))
+        .pattern(Some("^[a-zA-Z0-9_ -]+$"))
+        .description(Some(format!("1 to {TAG_CHARS_MAX} letters, digits, spaces, `-` or `_`; kept in lower case.")))
+        .build()
+}
+
+/// A value of a template.
+pub(super) fn template_text() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(TEMPLATE_BODY_UNITS_MAX))
+        .pattern(Some(NOT_BLANK))
+        .description(Some(format!("What fills the place, 1 to {TEMPLATE_BODY_UNITS_MAX} UTF-16 units, not only white space; 60 in a header, an `https` URL in `header.media`.")))
+        .build()
+}
+
+/// The place of a template that a value fills.
+pub(super) fn placeholder() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(PLACEHOLDER))
+        .description(Some(
+            "`1` to `100` or `body.1` to `body.100` fill the body, `header` a text header, `header.media` the URL of a \
+             media header, `button.0` to `button.9` the buttons.",
+        ))
+        .examples(["1", "body.2", "header", "header.media", "button.0"])
+        .build()
+}
+
+/// Values of a template by place.
+pub(super) fn variables() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+        .property_names(Some(placeholder()))
+        .additional_properties(Some(AdditionalProperties::from(Schema::Object(template_text()))))
+        .description(Some("The older form of `parameters`: texts by place; places of the body without gaps."))
+        .examples([serde_json::json!({ "1": "Asha", "2": "TM-1042" })])
+        .build()
+}
+
+/// What the first screen of a flow is given.
+pub(super) fn flow_data() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+        .min_properties(Some(1))
+        .description(Some("What the first screen is given; not empty."))
+        .examples([serde_json::json!({ "guests": 2 })])
+        .build()
+}
+
+/// What a message is for.
+fn use_case() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .min_length(Some(1))
+        .max_length(Some(TEXT_CHARS_MAX))
+        .description(Some("What the message is for; `marketing` is under the frequency cap if `capFrequency` says so."))
+        .build()
+}
+
+/// The free part of `meta`.
+pub(super) fn extra_information() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+        .property("useCase", use_case())
+        .description(Some("Anything; `useCase` decides which quiet hours and whether the frequency cap hold."))
+        .examples([serde_json::json!({ "useCase": "transactional" })])
+        .build()
+}
+
+/// Headers of a mail, never sent.
+pub(super) fn mail_headers() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+        .additional_properties(Some(AdditionalProperties::from(
+            ObjectBuilder::new().schema_type(Type::String).max_length(Some(TEXT_CHARS_MAX)),
+        )))
+        .description(Some("Further headers, texts by name of at most 1024 characters."))
+        .build()
+}
+
+/// Tracking parameters of a workspace, as they are shown.
+pub(super) fn shown_link_parameters() -> Object {
+    tracking(SchemaType::new(Type::Object))
+}
+
+/// Tracking parameters of a workspace in a request.
+pub(super) fn link_parameters() -> Object {
+    tracking(SchemaType::from_iter([Type::Object, Type::Null]))
+}
+
+fn tracking(schema_type: SchemaType) -> Object {
+    let name = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9._-]{1,20}$"));
+    let value = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(LINK_PARAMETER_VALUE_CHARS_MAX));
+    ObjectBuilder::new()
+        .schema_type(schema_type)
+        .property_names(Some(name))
+        .additional_properties(Some(AdditionalProperties::from(value)))
+        .max_properties(Some(LINK_PARAMETERS_MAX))
+        .description(Some("What link tracking puts on links: up to 8 values of 1 to 100 characters by name."))
+        .examples([serde_json::json!({ "utm_source": "tuma", "utm_medium": "whatsapp" })])
+        .build()
+}
