@@ -18,6 +18,7 @@ use lipachat::client::LipachatPreview;
 use prometheus::{IntGaugeVec, Opts, Registry};
 use secrecy::SecretString;
 use store::Store;
+use store::serving::RENEWAL;
 use store::writer::AcceptWriter;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -75,6 +76,8 @@ pub struct Gateway {
     api: Option<ServerHandle>,
     engine: Option<Running>,
     clock: JoinHandle<()>,
+    /// Its row among those that answer requests, and what renews it.
+    serving: Option<(ReplicaId, JoinHandle<()>)>,
 }
 
 impl Gateway {
@@ -99,7 +102,11 @@ impl Gateway {
         show_build(registry)?;
         health.serving(store.clone());
         let clock = tokio::spawn(keep_clock(store.clone()));
-        Ok(Self { listen, store, health, api, engine, clock })
+        let serving = listen.map(|_| {
+            let replica = ReplicaId(Uuid::new_v4());
+            (replica, tokio::spawn(keep_serving(store.clone(), replica)))
+        });
+        Ok(Self { listen, store, health, api, engine, clock, serving })
     }
 
     /// Stops it; requests are still answered for the time of grace, so that a balancer can turn away.
@@ -115,6 +122,14 @@ impl Gateway {
             api.stop(true).await;
         }
         self.clock.abort();
+        if let Some((replica, renewal)) = self.serving {
+            // A renewal after the row went would bring it back.
+            renewal.abort();
+            drop(renewal.await);
+            if let Err(error) = self.store.leave_serving(replica).await {
+                tracing::debug!(%error, "others count this replica until it was not seen for a while");
+            }
+        }
     }
 }
 
@@ -173,6 +188,16 @@ async fn keep_clock(store: Store) {
         if let Err(error) = store.read_clock().await {
             tracing::debug!(%error, "the database's clock cannot be read");
         }
+    }
+}
+
+/// Notes again and again that this process answers requests, which also tells how many do.
+async fn keep_serving(store: Store, replica: ReplicaId) {
+    loop {
+        if let Err(error) = store.show_serving(replica).await {
+            tracing::debug!(%error, "replicas that answer requests cannot be counted");
+        }
+        tokio::time::sleep(RENEWAL).await;
     }
 }
 

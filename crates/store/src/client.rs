@@ -14,6 +14,7 @@ use crate::clock::DatabaseClock;
 use crate::connect::Database;
 use crate::error::Error;
 use crate::metrics::Metrics;
+use crate::serving::Count;
 use crate::vault::Vault;
 
 /// Waiting for one answer.
@@ -30,6 +31,7 @@ pub struct Store {
     clock: DatabaseClock,
     pub(crate) vault: Vault,
     pub(crate) metrics: Metrics,
+    pub(crate) serving: Count,
 }
 
 const READ_CLOCK: &str = "-- store.client.read_clock
@@ -49,7 +51,7 @@ impl Store {
     pub async fn connect(database: Database, pool_size: usize, vault: Vault, metrics: Metrics) -> Result<Self, Error> {
         let pool = database.pool(pool_size)?;
         let clock = DatabaseClock::new(Timestamp::UNIX_EPOCH, Instant::now());
-        let store = Self { pool, database, clock, vault, metrics };
+        let store = Self { pool, database, clock, vault, metrics, serving: Count::default() };
         // The first reading waits for the connection and is off by half of that; the second one counts.
         store.read_clock().await?;
         store.read_clock().await?;

@@ -40,6 +40,8 @@ pub mod message;
 
 pub mod replica;
 
+pub mod serving;
+
 pub mod lease;
 
 pub mod gate;

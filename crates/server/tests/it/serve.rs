@@ -44,6 +44,13 @@ impl Served {
         http().get(format!("{}{path}", self.metrics)).send().await.ok().map(|answer| answer.status().as_u16())
     }
 
+    /// Processes that the database knows to answer requests.
+    async fn serving_replicas(&self) -> i64 {
+        let (_, url) = &self.environment[0];
+        let client = store::connect::Database::parse(url).expect("an address").connect().await.expect("a connection");
+        client.query_one("SELECT count(*) FROM serving_replicas", &[]).await.expect("an answer").get(0)
+    }
+
     async fn wait_ready(&self) {
         wait_for(|| async { (self.status("/readyz").await == Some(200)).then_some(()) }).await;
     }
@@ -117,10 +124,12 @@ async fn an_empty_database_is_migrated_and_administered_and_the_process_stops_wh
     assert!(!listed.to_string().contains(&secret), "a key is shown once");
     let (done, _, said) = served.admin(&["channels", "create", "--workspace", &workspace, "--number", "12"]);
     assert!(!done && said.contains(".number") && said.contains(".name") && said.contains(".providerKey"), "{said}");
+    wait_for(|| async { (served.serving_replicas().await == 1).then_some(()) }).await;
     process.signal("TERM");
     wait_for(|| async { (served.status("/readyz").await == Some(503)).then_some(()) }).await;
     assert_eq!(served.status("/healthz").await, Some(200), "alive while it stops");
     assert!(process.wait().success());
+    assert_eq!(served.serving_replicas().await, 0, "others need not share with it any longer");
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ mod leases;
 
 mod migrations;
 
+mod serving;
+
 mod settle;
 
 mod statements;
