@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use actix_web::HttpRequest;
 use actix_web::http::header;
+use actix_web::{HttpMessage, HttpRequest};
 use domain::id::{ChannelId, WorkspaceId};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -19,6 +19,7 @@ use store::workspace::Workspace;
 use subtle::ConstantTimeEq;
 
 use crate::errors::ApiError;
+use crate::rate_limit::RequestRates;
 
 /// How long an answer of the database is believed. Revocation is seen within 5 s (contract, section 2).
 const BELIEVED: Duration = Duration::from_secs(4);
@@ -66,19 +67,21 @@ pub fn scopes() -> Vec<String> {
     Scope::ALL.iter().map(|scope| scope.as_str().to_owned()).collect()
 }
 
-/// Answers of the database, for a few seconds.
+/// Answers of the database, for a few seconds, and how often workspaces asked.
 #[derive(Debug, Default)]
 pub(crate) struct Access {
     keys: Remembered<KeyHash, AccessKey>,
     channels: Remembered<(WorkspaceId, ChannelId), Channel>,
     workspaces: Remembered<WorkspaceId, Workspace>,
+    rates: RequestRates,
 }
 
 impl Access {
-    /// Checks that the request's key opens a workspace for a purpose.
+    /// Checks that the request's key opens a workspace for a purpose. From the moment the key is known the request counts
+    /// among those of the key's workspace, whatever becomes of it.
     ///
     /// # Errors
-    /// 401 without a valid key, 404 for a workspace that is not the key's, 403 when the key lacks the scope.
+    /// 401 without a valid key, 429 when the workspace asks too often, 404 for a workspace that is not the key's, 403 when the key lacks the scope.
     pub(crate) async fn workspace(
         &self,
         store: &Store,
@@ -92,6 +95,7 @@ impl Access {
             None => self.keys.put(hash, store.find_access_key(hash).await?),
         };
         let key = known.ok_or(ApiError::Unauthorized("access key"))?;
+        self.count(store, request, key.workspace).await?;
         let asked: Option<WorkspaceId> = request.match_info().get("workspaceId").and_then(|text| text.parse().ok());
         if asked != Some(key.workspace) {
             return Err(ApiError::NotFound("workspace"));
@@ -100,6 +104,14 @@ impl Access {
             return Err(ApiError::Forbidden(scope.as_str()));
         }
         Ok(key.workspace)
+    }
+
+    /// Counts a request, and keeps with it what its answer tells about that.
+    async fn count(&self, store: &Store, request: &HttpRequest, workspace: WorkspaceId) -> Result<(), ApiError> {
+        let limits = self.settings(store, workspace).await?.request_limits;
+        let standing = self.rates.count(workspace, request.method(), limits, store.serving_replicas());
+        request.extensions_mut().insert(standing);
+        if standing.is_allowed { Ok(()) } else { Err(ApiError::TooManyRequests) }
     }
 
     /// The channel of the request's path.

@@ -24,6 +24,7 @@ use uuid::Uuid;
 use crate::access::Access;
 use crate::errors::ApiError;
 use crate::metrics::Metrics;
+use crate::rate_limit;
 use crate::routes::{admin, batch, docs, messages};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -144,7 +145,11 @@ async fn around(
     let span = tracing::info_span!("request", id, method, route);
     let called = AssertUnwindSafe(async { next.call(request).await }).catch_unwind().instrument(span).await;
     let mut answered = match called {
-        Ok(Ok(response)) => Ok(response.map_into_boxed_body()),
+        Ok(Ok(response)) => {
+            let mut response = response.map_into_boxed_body();
+            rate_limit::show(&mut response, metrics.as_ref());
+            Ok(response)
+        }
         Ok(Err(error)) => Err(error.error_response()),
         Err(_) => {
             tracing::error!(id, route, "a handler panicked");

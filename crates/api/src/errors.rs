@@ -7,6 +7,8 @@ use actix_web::{HttpResponse, ResponseError};
 use domain::violation::Violations;
 use serde::Serialize;
 
+use crate::rate_limit::WINDOW_SECONDS;
+
 /// Seconds after which a refused request may come again.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
@@ -33,6 +35,8 @@ pub(crate) enum ApiError {
     PayloadTooLarge(usize),
     /// The body is not `application/json`, or compressed.
     UnsupportedMediaType(&'static str),
+    /// The workspace asks more often than it may.
+    TooManyRequests,
     /// Violations by path.
     InvalidPayload(Violations),
     /// A fault of ours.
@@ -89,6 +93,11 @@ impl ApiError {
             Self::UnsupportedMediaType(why) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", (*why).to_owned())
             }
+            Self::TooManyRequests => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "TooManyRequests",
+                "The workspace makes more requests a second than it may".to_owned(),
+            ),
             Self::InvalidPayload(_) => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "InvalidPayload",
@@ -137,6 +146,9 @@ impl ResponseError for ApiError {
         match self {
             Self::Unavailable | Self::OutcomeUnknown => {
                 response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS.to_string()));
+            }
+            Self::TooManyRequests => {
+                response.insert_header((header::RETRY_AFTER, WINDOW_SECONDS.to_string()));
             }
             Self::MethodNotAllowed(allowed) => {
                 response.insert_header((header::ALLOW, *allowed));

@@ -16,6 +16,8 @@ mod routes;
 
 mod access;
 
+mod rate_limit;
+
 mod body;
 
 mod json;

@@ -9,6 +9,8 @@ pub struct Metrics {
     pub requests: IntCounterVec,
     /// Time of a request from its head to the answer's head, by route.
     pub request_seconds: HistogramVec,
+    /// Requests refused because their workspace asks too often, by kind (`get`, `post`).
+    pub rate_limited: IntCounterVec,
     /// Messages accepted for the first time.
     pub accepted: IntCounter,
     /// Requests that were answered with a message accepted before.
@@ -31,6 +33,10 @@ impl Metrics {
                     .buckets(exponential_buckets(0.0005, 2.0, 14)?),
                 &["route"],
             )?,
+            rate_limited: IntCounterVec::new(
+                Opts::new("tuma_http_requests_limited_total", "Requests refused as too many a second, by kind"),
+                &["kind"],
+            )?,
             accepted: IntCounter::new("tuma_messages_accepted_total", "Messages accepted for the first time")?,
             replayed: IntCounter::new(
                 "tuma_messages_replayed_total",
@@ -39,6 +45,7 @@ impl Metrics {
         };
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.request_seconds.clone()))?;
+        registry.register(Box::new(metrics.rate_limited.clone()))?;
         registry.register(Box::new(metrics.accepted.clone()))?;
         registry.register(Box::new(metrics.replayed.clone()))?;
         Ok(metrics)

@@ -37,6 +37,7 @@ impl Rig {
             Store::connect(database, POOL_SIZE_DEFAULT, vault, metrics).await.map_err(|error| error.to_string())?;
         let sink = Sandbox::start(sandbox::Settings::default()).await.map_err(|error| error.to_string())?;
         let tenant = Tenant::create(&store, "bench-key").await;
+        tenant.lift_request_limits(&store).await;
         let settings = Settings {
             store,
             listen: Some(([127, 0, 0, 1], 0).into()),

@@ -8,10 +8,13 @@ use store::Store;
 use store::access_key::new_secret;
 use store::audit::Act;
 use store::channel::{Channel, ChannelSettings, ChannelStatus};
+use store::workspace::{RequestLimits, WorkspaceChange};
 use uuid::Uuid;
 
 /// The number of the channels that tests make, known to every sandbox.
 const NUMBER: &str = "+254110090747";
+/// The highest that can be set.
+const REQUESTS_PER_SECOND_MAX: u32 = 100_000;
 const ACT: Act<'_> = Act { actor: "test", name: "test" };
 
 /// A workspace with a channel and a key with all scopes.
@@ -48,6 +51,14 @@ impl Tenant {
                 .to_vec();
         store.create_access_key(workspace, id, "test", &secret, &scopes, &ACT).await.expect("a key");
         Self { workspace, channel, access_key: secret.expose_secret().to_owned(), access_key_id: id }
+    }
+
+    /// Lets the workspace ask as fast as its client can: for tests and measurements of other things than the limits.
+    pub async fn lift_request_limits(&self, store: &Store) {
+        let (posts_per_second, gets_per_second) = (REQUESTS_PER_SECOND_MAX, REQUESTS_PER_SECOND_MAX);
+        let request_limits = Some(RequestLimits { posts_per_second, gets_per_second });
+        let change = WorkspaceChange { request_limits, ..WorkspaceChange::default() };
+        store.update_workspace(self.workspace, &change, &ACT).await.expect("a change").expect("the workspace");
     }
 
     /// Makes a further channel in a workspace.

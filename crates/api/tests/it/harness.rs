@@ -31,6 +31,7 @@ pub(crate) struct Harness {
     pub(crate) address: SocketAddr,
     /// How often something was said to be due.
     pub(crate) hints: Arc<AtomicUsize>,
+    pub(crate) metrics: api::metrics::Metrics,
     http: reqwest::Client,
     server: ServerHandle,
 }
@@ -72,6 +73,8 @@ impl Harness {
         let store = database.store.clone();
         let tenant = Tenant::create(&store, "lipachat-key").await;
         let other = Tenant::create(&store, "another-key").await;
+        tenant.lift_request_limits(&store).await;
+        other.lift_request_limits(&store).await;
         let metrics = api::metrics::Metrics::register(&prometheus::Registry::new()).unwrap();
         let hints = Arc::new(AtomicUsize::new(0));
         let counted = hints.clone();
@@ -82,7 +85,7 @@ impl Harness {
         let api = Data::new(Api::new(
             store,
             writer,
-            metrics,
+            metrics.clone(),
             due,
             Arc::new(LipachatPreview),
             SecretString::from(ADMIN_TOKEN),
@@ -96,7 +99,7 @@ impl Harness {
         let running = server.run();
         let server = running.handle();
         tokio::spawn(running);
-        Self { database, tenant, other, address, hints, http: http_client(), server }
+        Self { database, tenant, other, address, hints, metrics, http: http_client(), server }
     }
 
     /// Ends the server after the requests in flight.

@@ -32,6 +32,8 @@ mod paging;
 
 mod placeholders;
 
+mod rate_limits;
+
 mod raw;
 
 mod reading;

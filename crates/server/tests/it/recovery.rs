@@ -105,6 +105,10 @@ async fn a_second_replica_joins_and_takes_over_when_the_first_is_killed() {
     let ready = format!("http://127.0.0.1:{metrics}/readyz");
     wait_for(|| async { http.get(&ready).send().await.is_ok_and(|answer| answer.status() == 200).then_some(()) }).await;
     let url = dev.messages_url().replace(&dev.text("baseUrl"), &format!("http://127.0.0.1:{port}"));
+    // Both replicas learn of each other and let through half of the workspace's 50 reads a second each.
+    for url in [&url, &dev.messages_url()] {
+        wait_for(|| async { (reads_left(&http, url, &dev.text("accessKey")).await < 25).then_some(()) }).await;
+    }
     for number in 0..10 {
         let answer = post(&http, &url, &dev.text("accessKey"), &text(&format!("through the second, {number}"))).await;
         let id = json_of(answer).await["id"].as_str().expect("an id").to_owned();
@@ -115,6 +119,14 @@ async fn a_second_replica_joins_and_takes_over_when_the_first_is_killed() {
     let id = json_of(dev.post(&http, &text("after the kill")).await).await["id"].as_str().expect("an id").to_owned();
     dev.wait_for_status(&http, &id, "sent").await;
     assert_eq!(upstream.ledger().len(), 11, "each exactly once");
+}
+
+/// Further reads that a replica would let through now; more than a limit when it does not say.
+async fn reads_left(http: &reqwest::Client, url: &str, key: &str) -> u32 {
+    let asked = http.get(url).header("authorization", format!("AccessKey {key}")).send().await.expect("an answer");
+    let field = asked.headers().get("ratelimit").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let left = field.split(';').find_map(|part| part.strip_prefix("r="));
+    left.and_then(|left| left.parse().ok()).unwrap_or(u32::MAX)
 }
 
 async fn database_now(dev: &Dev) -> Timestamp {
