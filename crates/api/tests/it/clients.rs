@@ -7,9 +7,14 @@ use tokio::net::TcpStream;
 
 use crate::harness::{Harness, PATIENCE, message};
 use crate::raw::{exchange, request};
+use crate::table::key_with_scope;
 
 /// Connections that go away, one after the other.
 const GONE: i64 = 20;
+/// Bytes of a head that no server should keep.
+const HEAD_BYTES: usize = 150_000;
+/// Fields of a head that no client has.
+const HEAD_FIELDS: usize = 1_000;
 /// What the server gives a body to arrive, with room for a loaded machine.
 const SLOW_BODY_ENDS: Duration = Duration::from_secs(20);
 
@@ -95,6 +100,46 @@ async fn a_body_that_does_not_arrive_is_answered_408() {
     assert!(answer.contains("\"code\":\"RequestTimeout\"") && answer.contains("application/json"), "{answer}");
     assert!(started.elapsed() > Duration::from_secs(9));
     assert_eq!(harness.rows("messages").await, 0);
+    harness.stop().await;
+}
+
+/// Were the body waited for, the answer would be 408.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_body_of_a_stranger_is_not_waited_for() {
+    let harness = Harness::start().await;
+    let own = harness.tenant.messages_path();
+    let read_only = format!("AccessKey {}", key_with_scope(&harness, "messages:read").await);
+    let own_key = harness.access_key();
+    for (path, credential, status) in [
+        (&own, None, 401),
+        (&own, Some("AccessKey tuma_unknown"), 401),
+        (&own, Some(read_only.as_str()), 403),
+        (&harness.other.messages_path(), Some(own_key.as_str()), 404),
+        (&"/admin/workspaces".to_owned(), Some(own_key.as_str()), 401),
+    ] {
+        let credential = credential.map(|text| ("Authorization".to_owned(), text.to_owned()));
+        let announced = [("Content-Type", "application/json"), ("Content-Length", "100")];
+        let announced = announced.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let headers: Vec<_> = credential.into_iter().chain(announced).collect();
+        let answer = exchange(harness.address, &request("POST", path, &headers, None)).await;
+        assert_eq!(answer.status, status, "{path} {headers:?}: {answer:?}");
+    }
+    harness.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_beyond_all_bounds_is_refused_and_harms_nobody() {
+    let harness = Harness::start().await;
+    let path = harness.tenant.messages_path();
+    let key = harness.access_key();
+    let head = |lines: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\nAuthorization: {key}\r\n{lines}\r\n");
+    let long = head(&format!("x-long: {}\r\n", "a".repeat(HEAD_BYTES)));
+    let many = head(&"x-many: a\r\n".repeat(HEAD_FIELDS));
+    let endless = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(HEAD_BYTES));
+    for (what, bad) in [("a long field", long), ("many fields", many), ("a long path", endless)] {
+        assert_eq!(exchange(harness.address, bad.as_bytes()).await.status, 431, "{what}");
+    }
+    assert_eq!(exchange(harness.address, &sent_bytes(&harness)).await.status, 202);
     harness.stop().await;
 }
 
