@@ -114,7 +114,18 @@ pub(crate) struct PostbackButtonPayload {
 /// Nothing: a button has no description.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ButtonMetadata {}
+pub(crate) struct ButtonMetadata {
+    /// Nothing.
+    description: Option<ButtonDescription>,
+}
+
+/// Nothing: a button has no description.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ButtonDescription {
+    #[schema(schema_with = words::nothing, required = false)]
+    label: Option<()>,
+}
 
 /// A row that answers with its text.
 #[derive(ToSchema)]

@@ -7,7 +7,7 @@ use super::{Document, problems};
 use crate::harness::{ADMIN_TOKEN, Harness, message};
 use crate::table::{placeholders, read};
 
-const GOOD: &str = include_str!("../good_input.json");
+const GOOD: &str = include_str!("../input/good.json");
 
 /// Values that together hold every documented property of a schema, in every variant.
 fn samples(document: &Document, schema: &Value) -> Vec<Value> {
