@@ -20,7 +20,7 @@ ALTER TABLE messages
     ADD options   text NOT NULL DEFAULT '{}',
     ADD use_case  text,
     ADD batch_id  uuid;
--- serves store.list.of_contact, store.careful.capped
+-- serves store.list.of_contact, store.accept.careful.capped
 CREATE INDEX messages_contact ON messages (workspace_id, contact_id, message_id);
 -- serves store.list.of_reference
 CREATE INDEX messages_reference ON messages (workspace_id, reference, message_id) WHERE reference <> '';
@@ -29,7 +29,7 @@ CREATE INDEX messages_batch ON messages (workspace_id, batch_id, message_id) WHE
 
 -- collapse_id is a function of contact and collapse key: of the unclaimed rows with one id only the newest is sent.
 ALTER TABLE outbox ADD collapse_id uuid;
--- serves store.careful.collapse
+-- serves store.accept.careful.collapse
 CREATE INDEX outbox_collapse ON outbox (workspace_id, collapse_id) WHERE collapse_id IS NOT NULL;
 
 -- Which messages have a tag, in order of acceptance; partitioned like the messages. Serves store.list.of_tag.

@@ -17,11 +17,9 @@ pub(crate) fn read(value: &Value) -> Result<&Vec<Value>, Violations> {
         fields.finish(&mut violations);
         items
     });
-    if let Some(items) = items {
-        if items.is_empty() || items.len() > BATCH_MESSAGES_MAX {
-            let text = format!("must hold 1 to {BATCH_MESSAGES_MAX} messages, holds {}", items.len());
-            violations.add(".messageRequests", text);
-        }
+    if let Some(items) = items.filter(|items| items.is_empty() || items.len() > BATCH_MESSAGES_MAX) {
+        let text = format!("must hold 1 to {BATCH_MESSAGES_MAX} messages, holds {}", items.len());
+        violations.add(".messageRequests", text);
     }
     items.filter(|_| violations.is_empty()).ok_or(violations)
 }

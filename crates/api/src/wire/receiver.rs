@@ -49,10 +49,8 @@ fn contact(value: &Value, known: &Known, violations: &mut Violations) -> Option<
         }
         (one, other) => one.flatten().or(other.flatten()),
     };
-    if let (Some(Some(address)), Some(recipient)) = (&address, &recipient) {
-        if address != recipient {
-            violations.add(fields.path_of("platformAddress"), "must be the recipient's number");
-        }
+    if address.flatten().zip(recipient.as_ref()).is_some_and(|(address, recipient)| address != *recipient) {
+        violations.add(fields.path_of("platformAddress"), "must be the recipient's number");
     }
     fields.finish(violations);
     recipient

@@ -25,13 +25,13 @@ const LOCKS: i32 = 0x7475_6d62;
 const HOURS_A_DAY: i64 = 24;
 
 // In the order of the lock's key, so that two transactions never wait for each other.
-const LOCK: &str = "-- store.careful.lock
+const LOCK: &str = "-- store.accept.careful.lock
 SELECT pg_advisory_xact_lock($1, r.key)
 FROM (SELECT DISTINCT hashtext(t.contact_id::text) AS key FROM unnest($2::uuid[]) AS t (contact_id) ORDER BY key OFFSET 0) r";
 
 // Counted are messages for marketing that were or will be sent within the days before or after. What the statement found
 // stored already (it is being repeated) keeps the fate it has.
-const CAPPED: &str = "-- store.careful.capped
+const CAPPED: &str = "-- store.accept.careful.capped
 WITH input AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::integer[], $7::integer[], $8::uuid[])
     AS t (workspace_id, message_id, contact_id, message_key, planned_at, cap, days, first_id)
@@ -63,7 +63,7 @@ SELECT m.message_id FROM input i JOIN messages m ON m.workspace_id = i.workspace
 WHERE m.failure_code = $10";
 
 // Not begun: no try under way or counted, no part sent, none perhaps sent.
-const COLLAPSE: &str = "-- store.careful.collapse
+const COLLAPSE: &str = "-- store.accept.careful.collapse
 WITH replaced AS (
     DELETE FROM outbox o USING outbox n
     WHERE n.workspace_id = ANY ($1) AND n.message_id = ANY ($2)
@@ -81,7 +81,7 @@ impl Store {
         &self,
         messages: &[NewMessage],
     ) -> Result<(Vec<MessageId>, Vec<MessageId>), Error> {
-        const NAME: &str = "store.careful.accept";
+        const NAME: &str = "store.accept.careful.accept";
         let mut client = self.borrow(NAME).await?;
         let started = Instant::now();
         let work = async {
