@@ -4,7 +4,7 @@
 //! is answered like what is not there.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::http::header;
@@ -123,7 +123,7 @@ impl Access {
         store: &Store,
         request: &HttpRequest,
         workspace: WorkspaceId,
-    ) -> Result<Channel, ApiError> {
+    ) -> Result<Arc<Channel>, ApiError> {
         let asked: Option<ChannelId> = request.match_info().get("channelId").and_then(|text| text.parse().ok());
         let id = asked.ok_or(ApiError::NotFound("channel"))?;
         let known = match self.channels.get(&(workspace, id)) {
@@ -137,7 +137,7 @@ impl Access {
     ///
     /// # Errors
     /// When the database cannot be used.
-    pub(crate) async fn settings(&self, store: &Store, workspace: WorkspaceId) -> Result<Workspace, ApiError> {
+    pub(crate) async fn settings(&self, store: &Store, workspace: WorkspaceId) -> Result<Arc<Workspace>, ApiError> {
         let known = match self.workspaces.get(&workspace) {
             Some(known) => known,
             None => self.workspaces.put(workspace, store.workspace(workspace).await?),
@@ -183,7 +183,7 @@ fn credential<'a>(request: &'a HttpRequest, schemes: &[&str]) -> Option<&'a str>
 
 /// Answers by question, each with the time it was given.
 #[derive(Debug)]
-struct Remembered<K, V>(Mutex<HashMap<K, (Instant, Option<V>)>>);
+struct Remembered<K, V>(Mutex<HashMap<K, (Instant, Option<Arc<V>>)>>);
 
 impl<K, V> Default for Remembered<K, V> {
     fn default() -> Self {
@@ -191,13 +191,14 @@ impl<K, V> Default for Remembered<K, V> {
     }
 }
 
-impl<K: Eq + std::hash::Hash, V: Clone> Remembered<K, V> {
-    fn get(&self, key: &K) -> Option<Option<V>> {
+impl<K: Eq + std::hash::Hash, V> Remembered<K, V> {
+    fn get(&self, key: &K) -> Option<Option<Arc<V>>> {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         entries.get(key).filter(|(at, _)| at.elapsed() < BELIEVED).map(|(_, value)| value.clone())
     }
 
-    fn put(&self, key: K, value: Option<V>) -> Option<V> {
+    fn put(&self, key: K, value: Option<V>) -> Option<Arc<V>> {
+        let value = value.map(Arc::new);
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= ENTRIES_MAX {
             entries.clear();

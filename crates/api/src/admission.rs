@@ -30,6 +30,9 @@ use crate::wire::request::MessageRequest;
 /// What is wrong with a rejected item, characters kept of it.
 const REASON_CHARS_MAX: usize = 2000;
 
+/// Where failures come from that are decided here.
+const TUMA: &str = "tuma";
+
 /// Looks up what requests mention.
 ///
 /// # Errors
@@ -44,11 +47,7 @@ pub(crate) async fn look_up(store: &Store, workspace: WorkspaceId, mentions: &Me
 /// What makes two requests the same: channel and content, without the key and without white space and order.
 pub(crate) fn fingerprint(channel: &Channel, request: &Value) -> Fingerprint {
     let mut bytes = channel.id.0.as_bytes().to_vec();
-    let mut content = request.clone();
-    if let Value::Object(properties) = &mut content {
-        properties.remove("messageId");
-    }
-    write_canonical(&content, &mut bytes);
+    write_canonical(request, "messageId", &mut bytes);
     Sha256::digest(&bytes).into()
 }
 
@@ -131,8 +130,18 @@ fn in_one_line(violations: &Violations) -> String {
 
 /// A message as it was just stored: nothing has happened to it since.
 pub(crate) fn as_stored(channel: &Channel, message: &NewMessage, accepted: Accepted) -> Message {
-    let capped = (accepted == Accepted::Capped).then_some((FailureCode::FrequencyCapped, ""));
-    let ended = message.rejected.as_ref().map(|rejection| (rejection.code, rejection.reason.as_str())).or(capped);
+    let stored = stored(channel, message);
+    if accepted == Accepted::Capped { capped(stored) } else { stored }
+}
+
+/// The message when it turned out to be over the frequency cap.
+pub(crate) fn capped(message: Message) -> Message {
+    let failure = Some((FailureCode::FrequencyCapped, TUMA.to_owned(), String::new()));
+    Message { status: Status::Rejected, waiting: None, failure, ..message }
+}
+
+fn stored(channel: &Channel, message: &NewMessage) -> Message {
+    let ended = message.rejected.as_ref();
     let waiting =
         Waiting { due_at: message.due_at, reason: DueReason::Requested, tries: 0, maybe_sent: false, gate: None };
     let status = match ended {
@@ -155,8 +164,8 @@ pub(crate) fn as_stored(channel: &Channel, message: &NewMessage, accepted: Accep
         tags: message.tags.iter().map(|tag| tag.as_str().to_owned()).collect(),
         status,
         waiting: ended.is_none().then_some(waiting),
-        reason: ended.map(|(_, reason)| reason.to_owned()).unwrap_or_default(),
-        failure: ended.map(|(code, _)| (code, "tuma".to_owned(), String::new())),
+        reason: ended.map(|rejection| rejection.reason.clone()).unwrap_or_default(),
+        failure: ended.map(|rejection| (rejection.code, TUMA.to_owned(), String::new())),
         platform_references: Vec::new(),
         scheduled_for: message.scheduled_for,
         expires_at: message.expires_at,

@@ -17,8 +17,16 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
     Ok(value)
 }
 
-/// Writes a value with sorted properties and without white space, so that equal requests give equal bytes.
-pub(crate) fn write_canonical(value: &Value, out: &mut Vec<u8>) {
+/// Writes a value without one of its own properties, with sorted properties and without white space, so that equal
+/// requests give equal bytes.
+pub(crate) fn write_canonical(value: &Value, left_out: &str, out: &mut Vec<u8>) {
+    match value {
+        Value::Object(properties) => write_object(properties, Some(left_out), out),
+        Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => write_value(value, out),
+    }
+}
+
+fn write_value(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Array(items) => {
             out.push(b'[');
@@ -26,28 +34,33 @@ pub(crate) fn write_canonical(value: &Value, out: &mut Vec<u8>) {
                 if position > 0 {
                     out.push(b',');
                 }
-                write_canonical(item, out);
+                write_value(item, out);
             }
             out.push(b']');
         }
-        Value::Object(properties) => {
-            let mut sorted: Vec<(&String, &Value)> = properties.iter().collect();
-            sorted.sort_unstable_by_key(|(name, _)| *name);
-            out.push(b'{');
-            for (position, (name, item)) in sorted.into_iter().enumerate() {
-                if position > 0 {
-                    out.push(b',');
-                }
-                write_canonical(&Value::String(name.clone()), out);
-                out.push(b':');
-                write_canonical(item, out);
-            }
-            out.push(b'}');
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            out.extend_from_slice(value.to_string().as_bytes())
-        }
+        Value::Object(properties) => write_object(properties, None, out),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => write_scalar(value, out),
     }
+}
+
+fn write_object(properties: &Map<String, Value>, left_out: Option<&str>, out: &mut Vec<u8>) {
+    // The order of a map is a choice of the build, not of the request.
+    let mut sorted: Vec<(&String, &Value)> = properties.iter().filter(|(name, _)| left_out != Some(name)).collect();
+    sorted.sort_unstable_by_key(|(name, _)| *name);
+    out.push(b'{');
+    for (position, (name, item)) in sorted.into_iter().enumerate() {
+        if position > 0 {
+            out.push(b',');
+        }
+        write_scalar(name, out);
+        out.push(b':');
+        write_value(item, out);
+    }
+    out.push(b'}');
+}
+
+fn write_scalar(scalar: &(impl serde::Serialize + ?Sized), out: &mut Vec<u8>) {
+    serde_json::to_writer(out, scalar).expect("a vector takes every scalar");
 }
 
 /// Reads a value at a depth.
@@ -169,12 +182,12 @@ mod tests {
     fn the_order_of_properties_does_not_show_in_canonical_form() {
         let canonical = |text: &str| {
             let mut out = Vec::new();
-            write_canonical(&parse(text.as_bytes()).expect("JSON"), &mut out);
+            write_canonical(&parse(text.as_bytes()).expect("JSON"), "left", &mut out);
             String::from_utf8(out).expect("UTF-8")
         };
         assert_eq!(
-            canonical(r#"{ "b": [1, "x"], "a": {"d": null, "c": 1.5} }"#),
-            r#"{"a":{"c":1.5,"d":null},"b":[1,"x"]}"#
+            canonical(r#"{ "b": [1, "x"], "left": 2, "a": {"d": null, "left": 1.5} }"#),
+            r#"{"a":{"d":null,"left":1.5},"b":[1,"x"]}"#
         );
         assert_ne!(canonical("[1]"), canonical("[\"1\"]"));
     }

@@ -59,7 +59,8 @@ pub fn walk(
     taken(Step::Fingerprint);
     let message = new_message(channel, workspace, request, hash, now);
     taken(Step::Message);
-    let shown = view(&as_stored(channel, &message, Accepted::New)).map_err(|error| error.to_string())?;
+    let stored = as_stored(channel, &message, Accepted::New);
+    let shown = view(&stored).map_err(|error| error.to_string())?;
     let answer = serde_json::to_vec(&shown).map_err(|error| error.to_string())?;
     taken(Step::Answer);
     Ok((message, answer))

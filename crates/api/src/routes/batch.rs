@@ -36,7 +36,7 @@ const BATCH_BYTES_MAX: usize = 5 * 1000 * 1000;
 #[derive(Serialize, Debug)]
 #[serde(rename_all = "camelCase")]
 struct Outcome {
-    id: String,
+    id: Uuid,
     status: &'static str,
     idempotent_replayed: bool,
     failure: Option<Value>,
@@ -73,7 +73,7 @@ pub(crate) async fn send_batch(
     let batch = Uuid::new_v4();
     let messages = read_items(&api, &channel, items, batch).await?;
     let outcomes = store(&api, &channel, items, messages, batch).await?;
-    let ids: Vec<&str> = outcomes.iter().map(|outcome| outcome.id.as_str()).collect();
+    let ids: Vec<Uuid> = outcomes.iter().map(|outcome| outcome.id).collect();
     Ok(HttpResponse::Accepted().json(json!({ "batchId": batch, "messageIds": ids, "results": outcomes })))
 }
 
@@ -164,10 +164,10 @@ fn count(api: &Api, channel: &Channel, messages: &[NewMessage], accepted: &[Acce
 fn outcome(message: &Message, is_replayed: bool) -> Outcome {
     let is_invalid = matches!(message.failure, Some((FailureCode::InvalidInput, _, _)));
     Outcome {
-        id: message.id.to_string(),
+        id: message.id.0,
         status: message.status.as_str(),
         idempotent_replayed: is_replayed,
-        failure: message.failure.as_ref().map(failure),
+        failure: message.failure.as_ref().map(|ended| json!(failure(ended))),
         details: if is_invalid { message.reason.clone() } else { status_details(message) },
     }
 }

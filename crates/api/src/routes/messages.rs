@@ -15,7 +15,7 @@ use store::workspace::Workspace;
 use uuid::Uuid;
 
 use crate::access::Scope;
-use crate::admission::{as_stored, fingerprint, look_up, new_message};
+use crate::admission::{as_stored, capped, fingerprint, look_up, new_message};
 use crate::app::Api;
 use crate::body::{MESSAGE_BYTES_MAX, read_json};
 use crate::cursor::{self, List};
@@ -101,14 +101,20 @@ async fn accept(
     now: Timestamp,
 ) -> Result<HttpResponse, ApiError> {
     let message = new_message(channel, settings, read, fingerprint(channel, body), now);
-    let accepted = api.writer.accept(vec![message.clone()]).await?;
+    let stored = as_stored(channel, &message, Accepted::New);
+    let is_due = message.due_at <= now;
+    let accepted = api.writer.accept(vec![message]).await?;
     match accepted.first() {
-        Some(&accepted @ (Accepted::New | Accepted::Capped)) => {
+        Some(Accepted::New) => {
             api.metrics.accepted.inc();
-            if accepted == Accepted::New && message.due_at <= now {
+            if is_due {
                 (api.due)(channel.id);
             }
-            Ok(HttpResponse::Accepted().json(view(&as_stored(channel, &message, accepted))?))
+            Ok(HttpResponse::Accepted().json(view(&stored)?))
+        }
+        Some(Accepted::Capped) => {
+            api.metrics.accepted.inc();
+            Ok(HttpResponse::Accepted().json(view(&capped(stored))?))
         }
         Some(Accepted::Replayed(first)) => {
             api.metrics.replayed.inc();

@@ -4,12 +4,14 @@ use domain::failure::FailureCode;
 use domain::gate::GateReason;
 use domain::id::ContactId;
 use domain::lifecycle::Status;
+use domain::options::ReplyTo;
 use domain::phone::PhoneNumber;
 use domain::schedule::DueReason;
 use jiff::{Timestamp, Unit};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::value::RawValue;
 use store::message::{Message, Waiting};
+use uuid::Uuid;
 
 use crate::errors::ApiError;
 
@@ -19,31 +21,31 @@ const REPLY_NOT_SENT: &str = "replyTo is kept but not sent: Lipachat has no repl
 /// A message in the shape of the Channels API.
 #[derive(Serialize, Debug)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct MessageView {
-    id: String,
-    channel_id: String,
-    sender: Value,
-    receiver: Value,
+pub(crate) struct MessageView<'a> {
+    id: Uuid,
+    channel_id: Uuid,
+    sender: Sender<'a>,
+    receiver: Receiver<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<Value>,
+    body: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    template: Option<Value>,
-    meta: Value,
-    reference: String,
-    parts: Vec<Value>,
+    template: Option<&'a RawValue>,
+    meta: &'a RawValue,
+    reference: &'a str,
+    parts: Vec<PartView<'a>>,
     status: &'static str,
-    reason: String,
+    reason: &'a str,
     details: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    failure: Option<Value>,
+    failure: Option<FailureView<'a>>,
     direction: &'static str,
-    tags: Vec<String>,
+    tags: &'a [String],
     chargeable_units: usize,
-    batch_id: Option<String>,
+    batch_id: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reply_to: Option<Value>,
+    reply_to: Option<&'a ReplyTo>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    short_links: Option<Value>,
+    short_links: Option<ShortLinks<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scheduled_for: Option<String>,
     last_status_at: String,
@@ -51,31 +53,93 @@ pub(crate) struct MessageView {
     updated_at: String,
 }
 
+#[derive(Serialize, Debug)]
+struct Sender<'a> {
+    connector: Connector<'a>,
+}
+
+#[derive(Serialize, Debug)]
+#[serde(rename_all = "camelCase")]
+struct Connector<'a> {
+    id: Uuid,
+    identifier_value: &'a str,
+}
+
+#[derive(Serialize, Debug)]
+struct Receiver<'a> {
+    /// None where a rejected item of a batch names none.
+    contacts: Vec<Contact<'a>>,
+}
+
+#[derive(Serialize, Debug)]
+#[serde(rename_all = "camelCase")]
+struct Contact<'a> {
+    id: Uuid,
+    identifier_key: &'static str,
+    identifier_value: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    country_code: Option<String>,
+    platform_address: &'a str,
+    platform_address_selector: &'static str,
+    annotations: Annotations,
+}
+
+#[derive(Serialize, Debug)]
+struct Annotations {
+    name: &'static str,
+}
+
+#[derive(Serialize, Debug)]
+#[serde(rename_all = "camelCase")]
+struct PartView<'a> {
+    platform_reference: &'a str,
+}
+
+#[derive(Serialize, Debug)]
+struct ShortLinks<'a> {
+    domain: &'a str,
+}
+
+/// Why a message was not delivered.
+#[derive(Serialize, Debug)]
+pub(crate) struct FailureView<'a> {
+    code: i32,
+    description: &'static str,
+    source: FailureSource<'a>,
+}
+
+#[derive(Serialize, Debug)]
+struct FailureSource<'a> {
+    name: &'a str,
+    code: &'a str,
+}
+
 /// Shows a message.
 ///
 /// # Errors
 /// 500 when a stored body is not JSON.
-pub(crate) fn view(message: &Message) -> Result<MessageView, ApiError> {
+pub(crate) fn view(message: &Message) -> Result<MessageView<'_>, ApiError> {
+    let (connector, own) = &message.connector;
     Ok(MessageView {
-        id: message.id.to_string(),
-        channel_id: message.channel.to_string(),
-        sender: json!({ "connector": { "id": message.connector.0.to_string(), "identifierValue": message.connector.1.e164() } }),
-        receiver: json!({ "contacts": message.recipient.as_ref().map(contact).into_iter().collect::<Vec<_>>() }),
-        body: Some(stored_json(&message.body)?).filter(|body| !body.is_null()),
+        id: message.id.0,
+        channel_id: message.channel.0,
+        sender: Sender { connector: Connector { id: *connector, identifier_value: own.e164() } },
+        receiver: Receiver { contacts: message.recipient.as_ref().map(contact).into_iter().collect() },
+        body: Some(stored_json(&message.body)?).filter(|body| body.get() != "null"),
         template: message.template.as_deref().map(stored_json).transpose()?,
         meta: stored_json(&message.meta)?,
-        reference: message.reference.clone(),
-        parts: message.platform_references.iter().map(|reference| json!({ "platformReference": reference })).collect(),
+        reference: &message.reference,
+        parts: message.platform_references.iter().map(|reference| PartView { platform_reference: reference }).collect(),
         status: message.status.as_str(),
-        reason: message.reason.clone(),
+        reason: &message.reason,
         details: details(message),
         failure: message.failure.as_ref().map(failure),
         direction: message.direction.as_str(),
-        tags: message.tags.clone(),
+        tags: &message.tags,
         chargeable_units: 1,
-        batch_id: message.batch.map(|batch| batch.to_string()),
-        reply_to: message.options.reply_to.as_ref().map(|reply_to| json!(reply_to)),
-        short_links: message.options.short_links_domain.as_ref().map(|domain| json!({ "domain": domain })),
+        batch_id: message.batch,
+        reply_to: message.options.reply_to.as_ref(),
+        short_links: message.options.short_links_domain.as_deref().map(|domain| ShortLinks { domain }),
         scheduled_for: message.scheduled_for.map(instant),
         last_status_at: instant(message.last_status_at),
         created_at: instant(message.created_at),
@@ -83,22 +147,20 @@ pub(crate) fn view(message: &Message) -> Result<MessageView, ApiError> {
     })
 }
 
-fn contact((id, number): &(ContactId, PhoneNumber)) -> Value {
-    let mut contact = json!({
-        "id": id.to_string(),
-        "identifierKey": "phonenumber",
-        "identifierValue": number.e164(),
-        "platformAddress": number.e164(),
-        "platformAddressSelector": "identifiers.phonenumber",
-        "annotations": { "name": "" }
-    });
-    if let Some(country) = number.country_code() {
-        contact["countryCode"] = Value::String(country);
+fn contact((id, number): &(ContactId, PhoneNumber)) -> Contact<'_> {
+    Contact {
+        id: id.0,
+        identifier_key: "phonenumber",
+        identifier_value: number.e164(),
+        country_code: number.country_code(),
+        platform_address: number.e164(),
+        platform_address_selector: "identifiers.phonenumber",
+        annotations: Annotations { name: "" },
     }
-    contact
 }
 
-fn stored_json(text: &str) -> Result<Value, ApiError> {
+/// Text that was JSON when it was stored; shown as it stands.
+fn stored_json(text: &str) -> Result<&RawValue, ApiError> {
     serde_json::from_str(text).map_err(|error| {
         tracing::error!(%error, "a stored body is not JSON");
         ApiError::Internal
@@ -110,9 +172,9 @@ pub(crate) fn instant(at: Timestamp) -> String {
     at.round(Unit::Millisecond).unwrap_or(at).to_string()
 }
 
-pub(crate) fn failure((code, source, source_code): &(FailureCode, String, String)) -> Value {
-    let (number, description, _) = code.row();
-    json!({ "code": number, "description": description, "source": { "name": source, "code": source_code } })
+pub(crate) fn failure((code, source, source_code): &(FailureCode, String, String)) -> FailureView<'_> {
+    let (code, description, _) = code.row();
+    FailureView { code, description, source: FailureSource { name: source, code: source_code } }
 }
 
 /// What a waiting message waits for and until when, and what of it is not sent.
