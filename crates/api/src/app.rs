@@ -25,7 +25,7 @@ use crate::access::Access;
 use crate::errors::ApiError;
 use crate::metrics::Metrics;
 use crate::rate_limit;
-use crate::routes::{admin, batch, docs, messages};
+use crate::routes::{admin, batch, channels, contacts, docs, message_lists, messages, tags, uploads};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MESSAGEBIRD_REQUEST_ID: HeaderName = HeaderName::from_static("messagebird-request-id");
@@ -99,11 +99,23 @@ fn resources() -> Vec<Served> {
     vec![
         resource("/workspaces/{workspaceId}/channels/{channelId}/messages", "GET, POST")
             .route(web::post().to(messages::send_message))
-            .route(web::get().to(messages::list_messages)),
+            .route(web::get().to(message_lists::list_channel_messages)),
         resource("/workspaces/{workspaceId}/channels/{channelId}/batch/messages", "POST")
             .route(web::post().to(batch::send_batch)),
         resource("/workspaces/{workspaceId}/channels/{channelId}/messages/{messageId}", "GET")
             .route(web::get().to(messages::get_message)),
+        // Before the channel, whose id it would otherwise be taken for.
+        resource("/workspaces/{workspaceId}/channels/messages", "GET")
+            .route(web::get().to(message_lists::list_workspace_messages)),
+        resource("/workspaces/{workspaceId}/channels", "GET").route(web::get().to(channels::list_channels)),
+        resource("/workspaces/{workspaceId}/channels/{channelId}", "GET").route(web::get().to(channels::get_channel)),
+        resource("/workspaces/{workspaceId}/channels/{channelId}/contacts/{contactId}", "GET")
+            .route(web::get().to(contacts::get_contact)),
+        resource("/workspaces/{workspaceId}/tags", "GET").route(web::get().to(tags::list_tags)),
+        resource("/workspaces/{workspaceId}/channels/{channelId}/presigned-upload", "POST")
+            .route(web::post().to(uploads::refuse_channel_upload)),
+        resource("/workspaces/{workspaceId}/channel-media/presigned-upload", "POST")
+            .route(web::post().to(uploads::refuse_workspace_upload)),
         resource("/admin/workspaces", "GET, POST")
             .route(web::post().to(admin::workspaces::create_workspace))
             .route(web::get().to(admin::workspaces::list_workspaces)),

@@ -4,6 +4,16 @@ pub(crate) mod admin;
 
 pub(crate) mod batch;
 
+pub(crate) mod channels;
+
+pub(crate) mod contacts;
+
 pub(crate) mod docs;
 
+pub(crate) mod message_lists;
+
 pub(crate) mod messages;
+
+pub(crate) mod tags;
+
+pub(crate) mod uploads;

@@ -4,13 +4,19 @@ pub(crate) mod batch;
 
 pub(crate) mod body;
 
+pub(crate) mod channel_query;
+
 pub(crate) mod mentions;
+
+pub(crate) mod message_query;
 
 pub(crate) mod meta;
 
 pub(crate) mod options;
 
 pub(crate) mod plan;
+
+pub(crate) mod platforms;
 
 pub(crate) mod query;
 

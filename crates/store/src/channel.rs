@@ -118,7 +118,12 @@ FROM channels WHERE workspace_id = $1 AND channel_id = $2";
 const LIST: &str = "-- store.channel.list
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
     longitude_spelling
-FROM channels WHERE workspace_id = $1 AND channel_id > $2 ORDER BY channel_id LIMIT $3";
+FROM channels WHERE workspace_id = $1 AND channel_id > $2 AND ($4::text IS NULL OR status = $4) ORDER BY channel_id LIMIT $3";
+
+const LIST_BACKWARDS: &str = "-- store.channel.list_backwards
+SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
+    longitude_spelling
+FROM channels WHERE workspace_id = $1 AND channel_id < $2 AND ($4::text IS NULL OR status = $4) ORDER BY channel_id DESC LIMIT $3";
 
 const KEY: &str = "-- store.channel.provider_key
 SELECT provider_key FROM channels WHERE workspace_id = $1 AND channel_id = $2";
@@ -207,12 +212,34 @@ impl Store {
         self.maybe_one(GET, &[&workspace.0, &id.0]).await?.as_ref().map(channel).transpose()
     }
 
-    /// Channels of a workspace after an id, in order of id.
+    /// Channels of a workspace after an id, in order of id; with a status, if one is asked for.
     ///
     /// # Errors
     /// When the database cannot be used.
-    pub async fn channels(&self, workspace: WorkspaceId, after: ChannelId, limit: i64) -> Result<Vec<Channel>, Error> {
-        self.query(LIST, &[&workspace.0, &after.0, &limit]).await?.iter().map(channel).collect()
+    pub async fn channels(
+        &self,
+        workspace: WorkspaceId,
+        status: Option<ChannelStatus>,
+        after: ChannelId,
+        limit: i64,
+    ) -> Result<Vec<Channel>, Error> {
+        let status = status.map(ChannelStatus::as_str);
+        self.query(LIST, &[&workspace.0, &after.0, &limit, &status]).await?.iter().map(channel).collect()
+    }
+
+    /// Channels of a workspace before an id, in reverse order of id; with a status, if one is asked for.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub async fn channels_backwards(
+        &self,
+        workspace: WorkspaceId,
+        status: Option<ChannelStatus>,
+        before: ChannelId,
+        limit: i64,
+    ) -> Result<Vec<Channel>, Error> {
+        let status = status.map(ChannelStatus::as_str);
+        self.query(LIST_BACKWARDS, &[&workspace.0, &before.0, &limit, &status]).await?.iter().map(channel).collect()
     }
 
     /// The provider key of a channel, opened.

@@ -38,6 +38,10 @@ pub mod writer;
 
 pub mod message;
 
+pub mod list;
+
+pub mod tag;
+
 pub mod replica;
 
 pub mod serving;

@@ -124,23 +124,6 @@ LEFT JOIN outbox o ON o.workspace_id = m.workspace_id AND o.message_id = m.messa
 LEFT JOIN channel_gates g ON g.workspace_id = m.workspace_id AND g.channel_id = m.channel_id
 WHERE m.workspace_id = $1 AND m.message_id = ANY ($2)";
 
-const LIST_NEWEST_FIRST: &str = "-- store.message.list_newest_first
-SELECT message_id FROM messages
-WHERE workspace_id = $1 AND channel_id = $2 AND message_id < $3 ORDER BY message_id DESC LIMIT $4";
-
-const LIST_OLDEST_FIRST: &str = "-- store.message.list_oldest_first
-SELECT message_id FROM messages
-WHERE workspace_id = $1 AND channel_id = $2 AND message_id > $3 ORDER BY message_id LIMIT $4";
-
-/// Which end of a channel's messages a page starts from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Order {
-    /// The last accepted first.
-    NewestFirst,
-    /// The first accepted first.
-    OldestFirst,
-}
-
 /// The lowest id that a message accepted at an instant can have.
 #[must_use]
 pub fn first_id_at(at: Timestamp) -> MessageId {
@@ -162,37 +145,24 @@ impl Store {
     /// # Errors
     /// When the database cannot be used.
     pub async fn messages(&self, workspace: WorkspaceId, ids: &[MessageId]) -> Result<Vec<Message>, Error> {
-        let asked: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-        let now = self.now();
-        let rows = self.query(GET, &[&workspace.0, &asked]).await?;
-        let mut found: Vec<Message> = rows.iter().map(|row| message(row, now)).collect::<Result<_, _>>()?;
-        found.sort_by_key(|message| ids.iter().position(|id| *id == message.id));
-        Ok(found)
+        self.messages_at(workspace, ids, self.now()).await
     }
 
-    /// Up to `limit` messages of a channel, beyond one of them (or from the end when `None`).
-    ///
-    /// # Errors
-    /// When the database cannot be used.
-    pub async fn list_messages(
+    /// The same, with the statuses that are shown at an instant.
+    pub(crate) async fn messages_at(
         &self,
         workspace: WorkspaceId,
-        channel: ChannelId,
-        order: Order,
-        beyond: Option<MessageId>,
-        limit: i64,
+        ids: &[MessageId],
+        now: Timestamp,
     ) -> Result<Vec<Message>, Error> {
-        let (sql, end) = match order {
-            Order::NewestFirst => (LIST_NEWEST_FIRST, Uuid::max()),
-            Order::OldestFirst => (LIST_OLDEST_FIRST, Uuid::nil()),
-        };
-        let beyond = beyond.map_or(end, |id| id.0);
-        let rows = self.query(sql, &[&workspace.0, &channel.0, &beyond, &limit]).await?;
-        let mut ids = Vec::with_capacity(rows.len());
-        for row in &rows {
-            ids.push(MessageId(get(row, 0)?));
+        if ids.is_empty() {
+            return Ok(Vec::new());
         }
-        self.messages(workspace, &ids).await
+        let asked: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let rows = self.query(GET, &[&workspace.0, &asked]).await?;
+        let mut found: Vec<Message> = rows.iter().map(|row| message(row, now)).collect::<Result<_, _>>()?;
+        found.sort_by_cached_key(|message| ids.iter().position(|id| *id == message.id));
+        Ok(found)
     }
 }
 

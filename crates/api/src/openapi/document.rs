@@ -7,7 +7,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use super::errors::{self, ErrorAnswer, HEADERS, ValidationErrorAnswer};
-use crate::routes::{admin, batch, docs, messages};
+use crate::routes::{admin, batch, channels, contacts, docs, message_lists, messages, tags, uploads};
 
 /// Named requests, shown with the operations that take them.
 const EXAMPLES: &str = include_str!("examples.json");
@@ -29,8 +29,15 @@ const EVERYWHERE: [&str; 2] = ["x-request-id", "messagebird-request-id"];
     paths(
         messages::send_message,
         batch::send_batch,
-        messages::list_messages,
+        message_lists::list_channel_messages,
+        message_lists::list_workspace_messages,
         messages::get_message,
+        channels::list_channels,
+        channels::get_channel,
+        contacts::get_contact,
+        tags::list_tags,
+        uploads::refuse_channel_upload,
+        uploads::refuse_workspace_upload,
         admin::workspaces::create_workspace,
         admin::workspaces::list_workspaces,
         admin::workspaces::get_workspace,

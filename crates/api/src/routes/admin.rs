@@ -51,21 +51,13 @@ fn check_name(name: &str) -> Result<String, String> {
 /// The page asked for, and the id it starts after. Lists of the admin API are in order of id.
 fn page_after(request: &HttpRequest) -> Result<(Page, Uuid), ApiError> {
     let page = read_page(request.query_string()).map_err(ApiError::InvalidPayload)?;
-    let after = match &page.token {
-        None => Uuid::nil(),
-        Some(token) => {
-            Uuid::try_parse(token).map_err(|_| ApiError::violation(".pageToken", "is not a token of this list"))?
-        }
-    };
+    let after = page.beyond(|token| Uuid::try_parse(token).ok())?.unwrap_or(Uuid::nil());
     Ok((page, after))
 }
 
 /// Cuts what was read of one item more than asked for, and names the next page.
 fn cut<T>(items: &mut Vec<T>, page: &Page, id: impl Fn(&T) -> Uuid) -> String {
-    let asked = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let has_more = items.len() > asked;
-    items.truncate(asked);
-    items.last().filter(|_| has_more).map(|last| id(last).to_string()).unwrap_or_default()
+    page.cut(items).map(|last| id(last).to_string()).unwrap_or_default()
 }
 
 /// Violations, if there are any.

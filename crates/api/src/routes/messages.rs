@@ -8,7 +8,7 @@ use domain::id::{MessageId, PartId};
 use domain::schedule;
 use domain::violation::Violations;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use store::accept::Accepted;
 use store::channel::{Channel, ChannelStatus};
 use store::workspace::Workspace;
@@ -18,16 +18,15 @@ use crate::access::Scope;
 use crate::admission::{as_stored, capped, fingerprint, look_up, new_message};
 use crate::app::Api;
 use crate::body::{MESSAGE_BYTES_MAX, read_json};
-use crate::cursor::{self, List};
 use crate::errors::ApiError;
 use crate::openapi::errors::{ReadErrors, WriteErrors};
-use crate::openapi::message::{Message as MessageAnswer, MessageList};
+use crate::openapi::message::Message as MessageAnswer;
 use crate::openapi::message_request::MessageRequest as MessageRequestBody;
-use crate::openapi::parameters::{ChannelPath, DryRunQuery, IdempotencyKey, MessageFilter, MessagePath, PageQuery};
+use crate::openapi::parameters::{ChannelPath, DryRunQuery, IdempotencyKey, MessagePath};
 use crate::openapi::plan::Plan;
 use crate::wire::mentions::Mentions;
 use crate::wire::plan::{self, PlanView};
-use crate::wire::query::{DryRun, read_dry_run, read_none, read_page};
+use crate::wire::query::{DryRun, read_dry_run, read_none};
 use crate::wire::request::{self, Context, HeaderKey, MessageRequest};
 use crate::wire::response::view;
 
@@ -162,39 +161,6 @@ pub(crate) async fn get_message(api: Data<Api>, request: HttpRequest) -> Result<
     let id = id.ok_or(ApiError::NotFound("message"))?;
     let message = api.store.message(workspace, id).await?.filter(|message| message.channel == channel.id);
     Ok(HttpResponse::Ok().json(view(&message.ok_or(ApiError::NotFound("message"))?)?))
-}
-
-/// `GET /workspaces/{workspaceId}/channels/{channelId}/messages`
-#[utoipa::path(
-    get,
-    path = "/workspaces/{workspaceId}/channels/{channelId}/messages",
-    operation_id = "listMessages",
-    tag = "Messages",
-    summary = "List the messages of a channel",
-    description = "Newest first, unless `reverse=true`.",
-    params(ChannelPath, PageQuery, MessageFilter),
-    responses((status = 200, description = "A page of messages.", body = MessageList), ReadErrors)
-)]
-pub(crate) async fn list_messages(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let workspace = api.access.workspace(&api.store, &request, Scope::MessagesRead).await?;
-    let channel = api.access.channel(&api.store, &request, workspace).await?;
-    let page = read_page(request.query_string()).map_err(ApiError::InvalidPayload)?;
-    let list = List { workspace, channel: channel.id, order: page.order };
-    let beyond = match &page.token {
-        Some(token) => Some(
-            cursor::decode(&api.cursor_key, list, token)
-                .ok_or_else(|| ApiError::violation(".pageToken", "is not a token of this list"))?,
-        ),
-        None => None,
-    };
-    // One more than asked for tells whether there is a next page.
-    let mut messages = api.store.list_messages(workspace, channel.id, page.order, beyond, page.limit + 1).await?;
-    let asked = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let has_more = messages.len() > asked;
-    messages.truncate(asked);
-    let next = messages.last().filter(|_| has_more).map(|last| cursor::encode(&api.cursor_key, list, last.id));
-    let results: Vec<_> = messages.iter().map(view).collect::<Result<_, _>>()?;
-    Ok(HttpResponse::Ok().json(json!({ "results": results, "nextPageToken": next.unwrap_or_default() })))
 }
 
 fn header_key(request: &HttpRequest) -> HeaderKey<'_> {

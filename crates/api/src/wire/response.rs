@@ -7,7 +7,7 @@ use domain::lifecycle::Status;
 use domain::options::ReplyTo;
 use domain::phone::PhoneNumber;
 use domain::schedule::DueReason;
-use jiff::{Timestamp, Unit};
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use store::message::{Message, Waiting};
@@ -167,9 +167,10 @@ fn stored_json(text: &str) -> Result<&RawValue, ApiError> {
     })
 }
 
-/// RFC 3339 in UTC with at most three fraction digits, trailing zeros dropped (Channels API, conventions).
+/// RFC 3339 in UTC with at most three fraction digits, trailing zeros dropped (Channels API, conventions). Cut, not rounded
+/// up, like the instants in message ids: the list that starts at the instant shown for a message has that message.
 pub(crate) fn instant(at: Timestamp) -> String {
-    at.round(Unit::Millisecond).unwrap_or(at).to_string()
+    at.round(TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Floor)).unwrap_or(at).to_string()
 }
 
 pub(crate) fn failure((code, source, source_code): &(FailureCode, String, String)) -> FailureView<'_> {

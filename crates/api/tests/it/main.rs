@@ -14,6 +14,8 @@ mod bad_input;
 
 mod batch;
 
+mod channels;
+
 mod clients;
 
 mod dedup;
@@ -28,6 +30,10 @@ mod openapi;
 
 mod options;
 
+mod list_tokens;
+
+mod message_lists;
+
 mod paging;
 
 mod placeholders;
@@ -39,3 +45,7 @@ mod raw;
 mod reading;
 
 mod table;
+
+mod tags;
+
+mod uploads;

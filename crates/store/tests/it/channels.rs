@@ -93,9 +93,9 @@ async fn channels_and_workspaces_are_listed_in_order_of_id_and_only_ones_own() {
         );
     }
     own.sort_unstable();
-    let listed = f.store.channels(f.tenant.workspace, ChannelId(Uuid::nil()), 3).await.expect("read");
+    let listed = f.store.channels(f.tenant.workspace, None, ChannelId(Uuid::nil()), 3).await.expect("read");
     assert_eq!(listed.iter().map(|channel| channel.id).collect::<Vec<_>>(), own[..3]);
-    let listed = f.store.channels(f.tenant.workspace, own[2], 3).await.expect("read");
+    let listed = f.store.channels(f.tenant.workspace, None, own[2], 3).await.expect("read");
     assert_eq!(listed.iter().map(|channel| channel.id).collect::<Vec<_>>(), own[3..]);
     assert!(f.store.channel(f.tenant.workspace, other.channel.id).await.expect("read").is_none());
     let workspaces = f.store.workspaces(WorkspaceId(Uuid::nil()), 10).await.expect("read");

@@ -20,6 +20,10 @@ mod fixtures;
 
 mod leases;
 
+mod list;
+
+mod list_plans;
+
 mod migrations;
 
 mod serving;
@@ -27,5 +31,7 @@ mod serving;
 mod settle;
 
 mod statements;
+
+mod tags;
 
 mod writer;

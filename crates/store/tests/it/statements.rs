@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use store::list::{Driver, Order};
+
 use crate::fixtures::connect;
 
 /// Fewer would mean that the scan no longer sees them.
@@ -13,6 +15,9 @@ const STATEMENTS_MIN: usize = 25;
 async fn every_statement_can_be_prepared() {
     let mut statements = Vec::new();
     collect(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut statements);
+    for driver in Driver::ALL {
+        statements.extend(Order::ALL.map(|order| driver.statement(order).to_owned()));
+    }
     assert!(statements.len() >= STATEMENTS_MIN, "only {} statements found", statements.len());
     let names: BTreeSet<&str> = statements.iter().map(|sql| sql.lines().next().unwrap_or_default()).collect();
     assert_eq!(names.len(), statements.len(), "two statements have one name: {names:?}");

@@ -165,7 +165,7 @@ pub(crate) async fn list_channels(api: Data<Api>, request: HttpRequest) -> Resul
     admin(&request, &api.admin_token)?;
     let workspace = path_workspace(&api, &request).await?;
     let (page, after) = page_after(&request)?;
-    let mut found = api.store.channels(workspace, ChannelId(after), page.limit + 1).await?;
+    let mut found = api.store.channels(workspace, None, ChannelId(after), page.limit + 1).await?;
     let next = cut(&mut found, &page, |channel| channel.id.0);
     let results: Vec<Value> = found.iter().map(view).collect();
     Ok(HttpResponse::Ok().json(json!({ "results": results, "nextPageToken": next })))
