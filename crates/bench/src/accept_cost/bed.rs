@@ -30,6 +30,7 @@ impl Bed {
         let vault = Vault::new(&SECRET_KEY, None);
         let store = Store::connect(database, POOL_SIZE, vault, metrics).await.map_err(|error| error.to_string())?;
         let tenant = Tenant::create(&store, "bench-key").await;
+        tenant.lift_request_limits(&store).await;
         Ok(Self { cluster, database_url, tenant })
     }
 
