@@ -81,7 +81,8 @@ impl Access {
     /// among those of the key's workspace, whatever becomes of it.
     ///
     /// # Errors
-    /// 401 without a valid key, 429 when the workspace asks too often, 404 for a workspace that is not the key's, 403 when the key lacks the scope.
+    /// 401 without a valid key, 429 when the workspace asks too often, 404 for a workspace that is not the key's, 403
+    /// when the key lacks the scope.
     pub(crate) async fn workspace(
         &self,
         store: &Store,
@@ -183,7 +184,10 @@ fn credential<'a>(request: &'a HttpRequest, schemes: &[&str]) -> Option<&'a str>
 
 /// Answers by question, each with the time it was given.
 #[derive(Debug)]
-struct Remembered<K, V>(Mutex<HashMap<K, (Instant, Option<Arc<V>>)>>);
+struct Remembered<K, V>(Mutex<HashMap<K, Answer<V>>>);
+
+/// When it was given, and what it was.
+type Answer<V> = (Instant, Option<Arc<V>>);
 
 impl<K, V> Default for Remembered<K, V> {
     fn default() -> Self {
