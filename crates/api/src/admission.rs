@@ -8,6 +8,7 @@ use domain::failure::FailureCode;
 use domain::id::{ContactId, MessageId, PartId, WorkspaceId};
 use domain::lifecycle::Status;
 use domain::limits::REFERENCE_CHARS_MAX;
+use domain::message::Lane;
 use domain::options::Options;
 use domain::phone::PhoneNumber;
 use domain::schedule::{self, DueReason};
@@ -62,6 +63,7 @@ pub(crate) fn new_message(
     let message_type = channel.settings.message_type;
     let validity = request.validity_seconds.unwrap_or(message_type.validity_seconds_default());
     let contact = ContactId::of_number(channel.workspace, request.recipient.e164());
+    let lane = Lane::of(request.meta.use_case.as_deref(), message_type);
     NewMessage {
         id: MessageId(time_ordered_id(now)),
         workspace: channel.workspace,
@@ -82,7 +84,7 @@ pub(crate) fn new_message(
         scheduled_for: request.scheduled_for,
         expires_at: schedule::expires_at(now, request.scheduled_for, validity),
         due_at: schedule::first_due(now, request.scheduled_for),
-        lane: message_type.lane(),
+        lane,
         rejected: None,
         created_at: now,
     }

@@ -13,6 +13,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpResponse, Resource, ResponseError, Route};
 use domain::id::ChannelId;
+use domain::message::Lane;
 use domain::provider::Preview;
 use futures_util::FutureExt;
 use secrecy::SecretString;
@@ -30,8 +31,8 @@ use crate::routes::{admin, batch, channels, contacts, docs, message_lists, messa
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MESSAGEBIRD_REQUEST_ID: HeaderName = HeaderName::from_static("messagebird-request-id");
 
-/// Told when something of a channel is due now.
-pub type DueHint = Arc<dyn Fn(ChannelId) + Send + Sync>;
+/// Told when something of a channel's lane is due now.
+pub type DueHint = Arc<dyn Fn(ChannelId, Lane) + Send + Sync>;
 
 /// What handlers share.
 pub struct Api {

@@ -17,6 +17,8 @@ pub mod content;
 
 pub mod message;
 
+pub mod lanes;
+
 pub mod options;
 
 pub mod links;

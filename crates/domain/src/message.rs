@@ -135,6 +135,20 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// All, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::Urgent, Self::Normal, Self::Bulk];
+
+    /// The lane of a message: by what the caller says it is for, else by what its channel is for.
+    #[must_use]
+    pub fn of(use_case: Option<&str>, message_type: MessageType) -> Self {
+        match use_case {
+            Some("authentication" | "2fa" | "otp") => Self::Urgent,
+            Some("marketing" | "promotional") => Self::Bulk,
+            Some("transactional" | "conversational") => Self::Normal,
+            Some(_) | None => message_type.lane(),
+        }
+    }
+
     /// Its number in the outbox; lower goes first.
     #[must_use]
     pub fn number(self) -> i16 {
@@ -143,6 +157,22 @@ impl Lane {
             Self::Normal => 1,
             Self::Bulk => 2,
         }
+    }
+
+    /// Its place among all.
+    #[must_use]
+    pub fn index(self) -> usize {
+        match self {
+            Self::Urgent => 0,
+            Self::Normal => 1,
+            Self::Bulk => 2,
+        }
+    }
+
+    /// The lane of a number.
+    #[must_use]
+    pub fn from_number(number: i16) -> Option<Self> {
+        Self::ALL.into_iter().find(|lane| lane.number() == number)
     }
 }
 
@@ -166,6 +196,20 @@ mod tests {
         for bad in ["", "a,b", "ä", &"x".repeat(51)] {
             assert!(Tag::new(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_a_message_is_for_decides_its_lane_before_what_its_channel_is_for() {
+        assert_eq!(Lane::of(Some("marketing"), MessageType::TwoFactor), Lane::Bulk);
+        assert_eq!(Lane::of(Some("authentication"), MessageType::Promotional), Lane::Urgent);
+        assert_eq!(Lane::of(Some("transactional"), MessageType::Promotional), Lane::Normal);
+        assert_eq!(Lane::of(Some("something else"), MessageType::Promotional), Lane::Bulk);
+        assert_eq!(Lane::of(None, MessageType::TwoFactor), Lane::Urgent);
+        for lane in Lane::ALL {
+            assert_eq!(Lane::from_number(lane.number()), Some(lane));
+            assert_eq!(Lane::ALL[lane.index()], lane);
+        }
+        assert_eq!(Lane::from_number(3), None);
     }
 
     #[test]

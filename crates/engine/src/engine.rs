@@ -10,6 +10,7 @@ use domain::provider::Provider;
 use jiff::SignedDuration;
 use store::Store;
 use store::lease::Lease;
+use store::outbox::WakeEvent;
 use store::replica::Presence;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -268,8 +269,11 @@ impl<P: Provider> Owner<P> {
         match self.shared.store.wake_times(&channels, until).await {
             Ok(times) => {
                 for time in times {
-                    let expired = time.expires_at.is_some_and(|at| at <= now);
-                    self.wake.tell(time.channel, Hints { due_at: time.due_at, expired });
+                    let hints = match time.event {
+                        WakeEvent::Due(lane) => Hints::due(lane, time.at),
+                        WakeEvent::Expired => Hints { expired: time.at <= now, ..Hints::default() },
+                    };
+                    self.wake.tell(time.channel, hints);
                 }
             }
             Err(error) => tracing::debug!(%error, "rows that fall due cannot be looked up"),

@@ -3,19 +3,20 @@
 //! One task a channel, and the only place where its gate and its pace live. It never waits for a call: calls are
 //! tasks, their outcomes come back here.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::decision::{self, Step};
 use domain::gate::{Gate, Health, Signal};
 use domain::id::ReplicaId;
+use domain::message::Lane as MessageLane;
 use domain::provider::Provider;
 use domain::schedule::DueReason;
 use jiff::Timestamp;
 use store::Store;
 use store::channel::Channel;
 use store::lease::Lease;
+use store::outbox::{Claimed, Room};
 use store::settle::{Attempt, Settlement};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -24,6 +25,7 @@ use tokio::time::Instant;
 use crate::attempt::{self, Line, Made, Ready};
 use crate::metrics::Metrics;
 use crate::pace::Pace;
+use crate::ready::ReadyQueues;
 use crate::settings::Settings;
 use crate::settler::{Settled, Settler};
 use crate::wake::LetterBox;
@@ -36,6 +38,20 @@ const CLAIM_EXPIRED_MAX: i64 = 500;
 const SHORT_PAUSE: Duration = Duration::from_millis(20);
 /// Without hints a lane looks again after this time at the latest.
 const IDLE_LOOK: Duration = Duration::from_secs(5);
+
+/// Lanes of a channel.
+const LANES: usize = MessageLane::ALL.len();
+
+/// Why a claimed message is not sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    /// The claim is too old, or the gate has closed: it waits on.
+    GivenBack,
+    /// Its validity is over.
+    Expired,
+    /// It was tried as often as may be.
+    WornOut,
+}
 
 /// What the owner tells a lane.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,10 +85,10 @@ pub(crate) struct Lane<P> {
     gate_is_stale: bool,
     record_gate_at: Instant,
     letters: Arc<LetterBox>,
-    ready: VecDeque<Ready>,
+    ready: ReadyQueues,
     calls: JoinSet<(OwnedSemaphorePermit, Option<Made>)>,
-    /// When the next claim may find something.
-    look_at: Instant,
+    /// When the next claim may find something in a lane, by its index.
+    look_at: [Instant; LANES],
     look_for_expired: bool,
 }
 
@@ -99,9 +115,9 @@ impl<P: Provider> Lane<P> {
             gate_is_stale: false,
             record_gate_at: Instant::now(),
             letters,
-            ready: VecDeque::new(),
+            ready: ReadyQueues::default(),
             calls: JoinSet::new(),
-            look_at: Instant::now(),
+            look_at: [Instant::now(); LANES],
             look_for_expired: true,
         };
         lane.count_gate(1);
@@ -123,7 +139,7 @@ impl<P: Provider> Lane<P> {
                 () = tokio::time::sleep_until(next) => {}
             }
         }
-        while let Some(ready) = self.ready.pop_front() {
+        while let Some(ready) = self.ready.remove() {
             self.give_back(ready).await;
         }
         while let Some(done) = self.calls.join_next().await {
@@ -134,10 +150,18 @@ impl<P: Provider> Lane<P> {
 
     fn read_letters(&mut self) {
         let hints = self.letters.take();
-        if let Some(due_at) = hints.due_at {
-            self.look_at = self.look_at.min(self.instant_of(due_at));
+        for lane in MessageLane::ALL {
+            if let Some(due_at) = hints.due_at[lane.index()] {
+                self.look_at(lane, self.instant_of(due_at));
+            }
         }
         self.look_for_expired |= hints.expired;
+    }
+
+    /// There may be something to claim in a lane at an instant.
+    fn look_at(&mut self, lane: MessageLane, at: Instant) {
+        let known = &mut self.look_at[lane.index()];
+        *known = at.min(*known);
     }
 
     fn instant_of(&self, at: Timestamp) -> Instant {
@@ -146,24 +170,37 @@ impl<P: Provider> Lane<P> {
     }
 
     /// How many rows may be taken now.
-    fn room(&self) -> usize {
+    fn room(&self) -> Room {
         let under_way = self.ready.len() + self.calls.len();
         match self.health.gate {
-            Some(gate) if gate.until > self.shared.store.now() => 0,
+            Some(gate) if gate.until > self.shared.store.now() => Room::default(),
             // One goes as a probe.
-            Some(_) => 1_usize.saturating_sub(under_way),
-            // What can be sent within a second and has a call free; taken again when half of it has gone.
+            Some(_) => Room { lanes: [1; LANES], total: 1_usize.saturating_sub(under_way) },
             None => {
-                let free = self.shared.settings.channel_calls_max.saturating_sub(self.calls.len());
-                let ahead = free.min(self.rate).min(CLAIM_MAX);
-                if self.ready.len() * 2 > ahead { 0 } else { ahead.saturating_sub(self.ready.len()) }
+                let lanes = MessageLane::ALL.map(|lane| self.room_of(lane));
+                Room { lanes, total: lanes.iter().sum() }
             }
         }
     }
 
+    /// What a lane can send within a second and has a call free; taken again when half of it has gone.
+    fn room_of(&self, lane: MessageLane) -> usize {
+        let waiting = self.ready.len_of(lane);
+        let free = self.shared.settings.channel_calls_max.saturating_sub(self.calls.len());
+        let alone = free.min(self.rate).min(CLAIM_MAX);
+        // Beside others it may have only its floor: what is taken must not grow old in memory.
+        let ahead = if self.ready.len() == waiting { alone } else { alone.div_ceil(2) };
+        if waiting * 2 > ahead { 0 } else { ahead.saturating_sub(waiting) }
+    }
+
     async fn take_due(&mut self) {
-        let room = self.room();
-        if room == 0 || self.look_at > Instant::now() || !self.shared.settler.is_recording() {
+        let now = Instant::now();
+        let mut room = self.room();
+        for lane in MessageLane::ALL.into_iter().filter(|lane| self.look_at[lane.index()] > now) {
+            room.lanes[lane.index()] = 0;
+        }
+        room.total = room.total.min(room.lanes.iter().sum());
+        if room.total == 0 || !self.shared.settler.is_recording() {
             return;
         }
         // What has ended is settled before anything is claimed again.
@@ -172,19 +209,27 @@ impl<P: Provider> Lane<P> {
         }
         let claimed_at = Instant::now();
         let lasting = self.shared.settings.claim_lasting();
-        let limit = i64::try_from(room).unwrap_or(i64::MAX);
-        match self.shared.store.claim(&self.lease, self.shared.replica, limit, lasting).await {
-            Ok(claimed) => {
-                self.look_at = if claimed.len() < room { Instant::now() + IDLE_LOOK } else { Instant::now() };
-                self.ready.extend(claimed.into_iter().map(|message| Ready {
-                    message,
-                    claimed_at,
-                    is_claimed_to_end: false,
-                }));
-            }
+        match self.shared.store.claim(&self.lease, self.shared.replica, room, lasting).await {
+            Ok(claimed) => self.take(claimed, room, claimed_at),
             Err(error) => {
                 tracing::warn!(%error, channel = %self.lease.channel, "rows cannot be claimed");
-                self.look_at = Instant::now() + self.shared.settings.tick;
+                self.look_at = [Instant::now() + self.shared.settings.tick; LANES];
+            }
+        }
+    }
+
+    fn take(&mut self, claimed: Vec<Claimed>, room: Room, claimed_at: Instant) {
+        let is_cut = claimed.len() >= room.total;
+        let mut taken = [0; LANES];
+        for message in claimed {
+            taken[message.lane.index()] += 1;
+            self.ready.push(Ready { message, claimed_at, is_claimed_to_end: false });
+        }
+        for ((look_at, taken), room) in self.look_at.iter_mut().zip(taken).zip(room.lanes) {
+            if room > 0 {
+                // A full lane may have more; so may one whose rows were cut off.
+                let has_more = taken == room || is_cut;
+                *look_at = if has_more { Instant::now() } else { Instant::now() + IDLE_LOOK };
             }
         }
     }
@@ -210,37 +255,52 @@ impl<P: Provider> Lane<P> {
     /// Starts the calls whose turn has come; answers when to look again.
     async fn send_ready(&mut self) -> Instant {
         let settings = self.shared.settings;
-        while let Some(ready) = self.ready.pop_front() {
+        while let Some(ready) = self.ready.next() {
             let now = self.shared.store.now();
-            let is_probe = self.health.gate.is_some_and(|gate| gate.until <= now) && self.calls.is_empty();
-            if ready.claimed_at.elapsed() > settings.claim_fresh || (self.health.gate.is_some() && !is_probe) {
-                self.give_back(ready).await;
-                continue;
-            }
-            if ready.validity_left(now).is_zero() {
-                self.expire(ready).await;
-                continue;
-            }
-            if ready.message.tries > settings.retry.tries_max {
-                let failure = decision::worn_out(&ready.progress());
-                self.settle(ready, Step::Failed(failure), None).await;
+            if let Some(end) = self.end_of(ready, now) {
+                if let Some(ready) = self.ready.remove() {
+                    self.end(ready, end).await;
+                }
                 continue;
             }
             if self.calls.len() >= settings.channel_calls_max || !self.shared.settler.is_recording() {
-                self.ready.push_front(ready);
                 return Instant::now() + SHORT_PAUSE;
             }
             let Ok(permit) = self.shared.calls.clone().try_acquire_owned() else {
-                self.ready.push_front(ready);
                 return Instant::now() + SHORT_PAUSE;
             };
             if let Err(wait) = self.pace.take() {
-                self.ready.push_front(ready);
                 return Instant::now() + wait;
             }
-            self.start(ready, permit, now);
+            if let Some(ready) = self.ready.take_turn() {
+                self.start(ready, permit, now);
+            }
         }
         self.next_look()
+    }
+
+    /// Why a claimed message is not sent now, if it is not.
+    fn end_of(&self, ready: &Ready, now: Timestamp) -> Option<End> {
+        let settings = &self.shared.settings;
+        let is_probe = self.health.gate.is_some_and(|gate| gate.until <= now) && self.calls.is_empty();
+        if ready.claimed_at.elapsed() > settings.claim_fresh || (self.health.gate.is_some() && !is_probe) {
+            Some(End::GivenBack)
+        } else if ready.validity_left(now).is_zero() {
+            Some(End::Expired)
+        } else {
+            (ready.message.tries > settings.retry.tries_max).then_some(End::WornOut)
+        }
+    }
+
+    async fn end(&mut self, ready: Ready, end: End) {
+        match end {
+            End::GivenBack => self.give_back(ready).await,
+            End::Expired => self.expire(ready).await,
+            End::WornOut => {
+                let failure = decision::worn_out(&ready.progress());
+                self.settle(ready, Step::Failed(failure), None).await;
+            }
+        }
     }
 
     /// When nothing is ready: a call that ends or a letter comes first, most of the time.
@@ -250,8 +310,11 @@ impl<P: Provider> Lane<P> {
         }
         match self.health.gate {
             Some(gate) if gate.until > self.shared.store.now() => self.instant_of(gate.until),
-            Some(_) | None if self.room() == 0 => Instant::now() + IDLE_LOOK,
-            Some(_) | None => self.look_at,
+            Some(_) | None => {
+                let room = self.room().lanes;
+                let looks = self.look_at.into_iter().zip(room).filter_map(|(at, room)| (room > 0).then_some(at));
+                looks.min().unwrap_or_else(|| Instant::now() + IDLE_LOOK)
+            }
         }
     }
 
@@ -289,7 +352,7 @@ impl<P: Provider> Lane<P> {
         let ruling = decision::after_call(&made.attempt.report, &progress, &settings.retry, now, rand::random());
         self.apply(ruling.signal, now, &made.attempt);
         if let Step::Wait { due_at, .. } = ruling.step {
-            self.look_at = self.look_at.min(self.instant_of(due_at));
+            self.look_at(made.ready.message.lane, self.instant_of(due_at));
         }
         self.settle(made.ready, ruling.step, Some(made.attempt)).await;
     }
@@ -312,7 +375,7 @@ impl<P: Provider> Lane<P> {
             }
             None => {
                 tracing::info!(%channel, "the channel's gate is open");
-                self.look_at = Instant::now();
+                self.look_at = [Instant::now(); LANES];
             }
         }
     }
@@ -341,7 +404,7 @@ impl<P: Provider> Lane<P> {
         let reason = if self.health.gate.is_some() { DueReason::Gate } else { DueReason::Requested };
         let due_at = ready.message.due_at;
         let maybe_sent = ready.message.maybe_sent;
-        self.look_at = self.look_at.min(Instant::now() + SHORT_PAUSE);
+        self.look_at(ready.message.lane, Instant::now() + SHORT_PAUSE);
         self.settle(ready, Step::Wait { due_at, reason, counted: false, maybe_sent }, None).await;
     }
 
@@ -356,6 +419,7 @@ impl<P: Provider> Lane<P> {
 
     async fn settle(&self, ready: Ready, step: Step, attempt: Option<Attempt>) {
         let message = ready.message;
+        let lane = message.lane;
         let settlement = Settlement {
             message: message.id,
             workspace: message.workspace,
@@ -366,7 +430,7 @@ impl<P: Provider> Lane<P> {
             step,
             attempt,
         };
-        self.shared.settler.settle(Settled { channel: self.lease.channel, settlement }).await;
+        self.shared.settler.settle(Settled { channel: self.lease.channel, lane, settlement }).await;
     }
 }
 

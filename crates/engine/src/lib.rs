@@ -19,6 +19,8 @@ mod lane;
 
 mod pace;
 
+mod ready;
+
 mod attempt;
 
 mod settler;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use domain::decision::Step;
 use domain::id::{ChannelId, MessageId, ReplicaId};
+use domain::message::Lane;
 use store::Store;
 use store::settle::Settlement;
 use tokio::sync::mpsc;
@@ -30,6 +31,7 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Settled {
     pub(crate) channel: ChannelId,
+    pub(crate) lane: Lane,
     pub(crate) settlement: Settlement,
 }
 
@@ -137,7 +139,7 @@ fn announce(metrics: &Metrics, wake: &Wake, result: &Settled) {
             let message = result.settlement.message;
             tracing::warn!(%message, code = number, name, rule = failure.source_code, "a message ended without delivery");
         }
-        Step::NextPart => wake.due(result.channel),
+        Step::NextPart => wake.due(result.channel, result.lane),
         Step::Wait { .. } => {}
     }
 }

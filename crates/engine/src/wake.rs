@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::id::ChannelId;
+use domain::message::Lane;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
 /// What a lane has been told since it last looked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Hints {
-    /// Something falls due at this instant, or has.
-    pub(crate) due_at: Option<Timestamp>,
+    /// Something of a lane falls due at this instant, or has; by the lane's index.
+    pub(crate) due_at: [Option<Timestamp>; Lane::ALL.len()],
     /// The validity of something is over.
     pub(crate) expired: bool,
 }
@@ -21,6 +22,15 @@ pub(crate) struct Hints {
 pub(crate) struct LetterBox {
     hints: Mutex<Hints>,
     notify: Notify,
+}
+
+impl Hints {
+    /// Something of a lane falls due at an instant.
+    pub(crate) fn due(lane: Lane, at: Timestamp) -> Self {
+        let mut hints = Self::default();
+        hints.due_at[lane.index()] = Some(at);
+        hints
+    }
 }
 
 impl LetterBox {
@@ -36,10 +46,9 @@ impl LetterBox {
 
     pub(crate) fn tell(&self, new: Hints) {
         let mut hints = self.hints.lock().unwrap_or_else(PoisonError::into_inner);
-        hints.due_at = match (hints.due_at, new.due_at) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+        for (known, new) in hints.due_at.iter_mut().zip(new.due_at) {
+            *known = [*known, new].into_iter().flatten().min();
+        }
         hints.expired |= new.expired;
         drop(hints);
         self.notify.notify_one();
@@ -51,9 +60,9 @@ impl LetterBox {
 pub struct Wake(Arc<Mutex<HashMap<ChannelId, Arc<LetterBox>>>>);
 
 impl Wake {
-    /// Something of a channel is due now. Nothing happens when this replica does not own it.
-    pub fn due(&self, channel: ChannelId) {
-        self.tell(channel, Hints { due_at: Some(Timestamp::MIN), expired: false });
+    /// Something of a channel's lane is due now. Nothing happens when this replica does not own the channel.
+    pub fn due(&self, channel: ChannelId, lane: Lane) {
+        self.tell(channel, Hints::due(lane, Timestamp::MIN));
     }
 
     pub(crate) fn tell(&self, channel: ChannelId, hints: Hints) {

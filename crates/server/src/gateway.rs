@@ -159,7 +159,7 @@ fn start_api(
     registry: &Registry,
 ) -> Result<(SocketAddr, ServerHandle), Error> {
     let metrics = api::metrics::Metrics::register(registry)?;
-    let due = Arc::new(move |channel| wake.due(channel));
+    let due = Arc::new(move |channel, lane| wake.due(channel, lane));
     let api = Data::new(Api::new(
         store.clone(),
         AcceptWriter::start(store),

@@ -5,6 +5,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::failure::FailureCode;
 use domain::id::MessageId;
+use domain::message::Lane;
 use domain::violation::Violations;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -144,20 +145,20 @@ async fn store(
 
 /// Tells metrics and engine of what was stored.
 fn count(api: &Api, channel: &Channel, messages: &[NewMessage], accepted: &[Accepted]) {
-    let mut is_due = false;
+    let mut due: [bool; Lane::ALL.len()] = Default::default();
     for (message, accepted) in messages.iter().zip(accepted) {
         match accepted {
             Accepted::New => {
                 api.metrics.accepted.inc();
-                is_due |= message.rejected.is_none() && message.due_at <= message.created_at;
+                due[message.lane.index()] |= message.rejected.is_none() && message.due_at <= message.created_at;
             }
             Accepted::Capped => api.metrics.accepted.inc(),
             Accepted::Replayed(_) => api.metrics.replayed.inc(),
             Accepted::Conflict(_) => {}
         }
     }
-    if is_due {
-        (api.due)(channel.id);
+    for lane in Lane::ALL.into_iter().filter(|lane| due[lane.index()]) {
+        (api.due)(channel.id, lane);
     }
 }
 

@@ -101,13 +101,13 @@ async fn accept(
 ) -> Result<HttpResponse, ApiError> {
     let message = new_message(channel, settings, read, fingerprint(channel, body), now);
     let stored = as_stored(channel, &message, Accepted::New);
-    let is_due = message.due_at <= now;
+    let (is_due, lane) = (message.due_at <= now, message.lane);
     let accepted = api.writer.accept(vec![message]).await?;
     match accepted.first() {
         Some(Accepted::New) => {
             api.metrics.accepted.inc();
             if is_due {
-                (api.due)(channel.id);
+                (api.due)(channel.id, lane);
             }
             Ok(HttpResponse::Accepted().json(view(&stored)?))
         }

@@ -78,7 +78,7 @@ impl Harness {
         let metrics = api::metrics::Metrics::register(&prometheus::Registry::new()).unwrap();
         let hints = Arc::new(AtomicUsize::new(0));
         let counted = hints.clone();
-        let due: api::app::DueHint = Arc::new(move |_| {
+        let due: api::app::DueHint = Arc::new(move |_, _| {
             counted.fetch_add(1, Ordering::Relaxed);
         });
         let writer = AcceptWriter::start(&store);

@@ -94,7 +94,7 @@ async fn a_hint_is_enough_where_looks_are_rare() {
     // The hint comes from the API of the same process, which shares the engine's clock.
     let second = [crate::messages::text(&rig.tenant, node.store.now(), "second")];
     rig.put(&second).await;
-    node.wake.due(rig.tenant.channel.id);
+    node.wake.due(rig.tenant.channel.id, Lane::Normal);
     // Without a hint a lane looks after five seconds.
     until_within(Duration::from_secs(4), "a hint is followed", async || rig.sandbox.ledger().len() == 2).await;
     rig.all_sent(&second).await;
@@ -102,17 +102,40 @@ async fn a_hint_is_enough_where_looks_are_rare() {
 }
 
 #[tokio::test]
-async fn urgent_messages_go_first_and_bulk_last() {
-    let rig = Rig::scripted(json!({})).await.at_rate(100).await;
+async fn the_most_urgent_go_first_and_no_lane_waits_for_another_to_end() {
+    let rig = Rig::scripted(json!({})).await.at_rate(200).await;
     let of = |lane, text| NewMessage { lane, ..rig.message(text) };
-    let lanes = [Lane::Bulk, Lane::Normal, Lane::Urgent];
-    let messages: Vec<NewMessage> = (0..30).map(|n| of(lanes[n % 3], "text")).collect();
+    let messages: Vec<NewMessage> = (0..90).map(|n| of(Lane::ALL[n % 3], "text")).collect();
     rig.put(&messages).await;
     let node = rig.node(fast()).await;
     rig.all_sent(&messages).await;
-    let mut sorted = messages.clone();
-    sorted.sort_by_key(|message| message.lane);
-    assert_eq!(rig.first_arrivals(), ids(&sorted));
+    let arrivals = rig.first_arrivals();
+    let place = |message: &NewMessage| arrivals.iter().position(|id| *id == part_ids(message)[0]).expect("arrived");
+    let places = |lane| -> Vec<usize> { messages.iter().filter(|m| m.lane == lane).map(place).collect() };
+    for lane in Lane::ALL {
+        assert!(places(lane).is_sorted(), "{lane:?} keeps its order: {arrivals:?}");
+    }
+    // While all three wait, of ten turns six are for the urgent, two for each of the others.
+    let first_half = |lane| places(lane).into_iter().filter(|place| *place < 40).count();
+    assert!((23..=26).contains(&first_half(Lane::Urgent)), "{}", first_half(Lane::Urgent));
+    assert!((6..=9).contains(&first_half(Lane::Bulk)), "{}", first_half(Lane::Bulk));
+    node.running.stop().await;
+}
+
+#[tokio::test]
+async fn an_urgent_message_passes_a_backlog_that_is_taken_already() {
+    let rig = Rig::scripted(json!({})).await.at_rate(20).await;
+    let bulk: Vec<NewMessage> = (0..60).map(|_| NewMessage { lane: Lane::Bulk, ..rig.message("bulk") }).collect();
+    rig.put(&bulk).await;
+    let node = rig.node(fast()).await;
+    rig.sandbox.wait_for(5).await;
+    let urgent = NewMessage { lane: Lane::Urgent, ..rig.message("urgent") };
+    rig.put(std::slice::from_ref(&urgent)).await;
+    node.wake.due(rig.tenant.channel.id, Lane::Urgent);
+    rig.all_sent(std::slice::from_ref(&urgent)).await;
+    let arrivals = rig.first_arrivals();
+    let place = arrivals.iter().position(|id| *id == part_ids(&urgent)[0]).expect("arrived");
+    assert!(place < 20, "behind {place} others");
     node.running.stop().await;
 }
 

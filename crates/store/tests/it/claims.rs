@@ -7,7 +7,7 @@ use domain::schedule::DueReason;
 use store::lease::Lease;
 use tokio::task::JoinSet;
 
-use crate::fixtures::{Fixture, LONG, hold, later, message_of, replica};
+use crate::fixtures::{Fixture, LONG, hold, later, message_of, replica, room};
 
 #[tokio::test]
 async fn only_due_rows_are_claimed_lanes_first_and_in_order_of_time() {
@@ -44,7 +44,7 @@ async fn rows_due_at_one_instant_go_in_order_of_acceptance() {
         accepted.push(f.queue_at(Lane::Normal, now).await.id);
     }
     let lease = f.lease(replica).await;
-    let claimed = f.store.claim(&lease, replica, 3, LONG).await.expect("claimed");
+    let claimed = f.store.claim(&lease, replica, room(3), LONG).await.expect("claimed");
     assert_eq!(claimed.iter().map(|c| c.id).collect::<Vec<_>>(), accepted[..3]);
     let rest = f.claim(&lease, replica).await;
     assert_eq!(rest.iter().map(|c| c.id).collect::<Vec<_>>(), accepted[3..]);
@@ -72,7 +72,7 @@ async fn concurrent_claims_share_the_rows_without_overlap() {
     let mut claims = JoinSet::new();
     for _ in 0..12 {
         let store = f.store.clone();
-        claims.spawn(async move { store.claim(&lease, replica, 5, LONG).await.expect("claimed") });
+        claims.spawn(async move { store.claim(&lease, replica, room(5), LONG).await.expect("claimed") });
     }
     let mut claimed: Vec<_> = claims.join_all().await.into_iter().flatten().map(|c| c.id).collect();
     claimed.extend(f.claim(&lease, replica).await.into_iter().map(|c| c.id));

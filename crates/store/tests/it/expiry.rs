@@ -2,7 +2,7 @@
 
 use domain::message::Lane;
 use store::accept::{Accepted, NewMessage};
-use store::outbox::Claimed;
+use store::outbox::{Claimed, WakeEvent, WakeTime};
 
 use crate::fixtures::{Fixture, LONG, later, replica};
 
@@ -51,7 +51,7 @@ async fn a_superseded_owner_expires_nothing() {
 }
 
 #[tokio::test]
-async fn a_channel_wakes_at_its_first_due_row_and_its_first_end() {
+async fn a_channel_wakes_at_the_first_due_row_of_each_lane_and_at_its_first_end() {
     let f = Fixture::new().await;
     let (now, channel) = (f.store.now(), f.tenant.channel.id);
     assert!(f.store.wake_times(&[channel], later(now, 100_000)).await.expect("read").is_empty());
@@ -59,14 +59,14 @@ async fn a_channel_wakes_at_its_first_due_row_and_its_first_end() {
     f.queue_at(Lane::Bulk, later(now, 200)).await;
     let short = NewMessage { expires_at: later(now, 250), due_at: later(now, 240), ..f.message() };
     assert_eq!(f.accept_one(&short).await, Accepted::New);
+    let due = |lane, seconds| WakeTime { channel, event: WakeEvent::Due(lane), at: later(now, seconds) };
+    let expired = WakeTime { channel, event: WakeEvent::Expired, at: later(now, 250) };
     let times = f.store.wake_times(&[channel], later(now, 100_000)).await.expect("read");
-    assert_eq!(times.len(), 1);
-    assert_eq!(
-        (times[0].channel, times[0].due_at, times[0].expires_at),
-        (channel, Some(later(now, 200)), Some(later(now, 250)))
-    );
+    let expected = [due(Lane::Urgent, 300), due(Lane::Normal, 240), due(Lane::Bulk, 200), expired];
+    assert_eq!(times.len(), expected.len());
+    assert!(expected.iter().all(|time| times.contains(time)), "{times:?}");
     let times = f.store.wake_times(&[channel], later(now, 220)).await.expect("read");
-    assert_eq!((times[0].due_at, times[0].expires_at), (Some(later(now, 200)), None));
+    assert_eq!(times, [due(Lane::Bulk, 200)]);
     assert!(f.store.wake_times(&[channel], later(now, 100)).await.expect("read").is_empty());
     assert!(f.store.wake_times(&[], later(now, 100_000)).await.expect("read").is_empty());
 }

@@ -14,7 +14,7 @@ use store::Store;
 use store::accept::{Accepted, NewMessage};
 use store::connect::Database;
 use store::lease::Lease;
-use store::outbox::Claimed;
+use store::outbox::{Claimed, Room};
 use store::settle::{Attempt, Settlement};
 use testkit::{Tenant, TestDatabase};
 use tokio_postgres::Client;
@@ -68,7 +68,7 @@ impl Fixture {
     }
 
     pub(crate) async fn claim(&self, lease: &Lease, replica: ReplicaId) -> Vec<Claimed> {
-        self.store.claim(lease, replica, 100, LONG).await.expect("claimed")
+        self.store.claim(lease, replica, room(100), LONG).await.expect("claimed")
     }
 
     /// Claims the one row that is due.
@@ -133,6 +133,11 @@ pub(crate) fn message_of(tenant: &Tenant, now: Timestamp) -> NewMessage {
 /// The same message under a key.
 pub(crate) fn keyed(message: NewMessage, key: &str) -> NewMessage {
     NewMessage { key: Some(MessageKey::new(key).expect("a key")), ..message }
+}
+
+/// Room for so many rows of any lanes.
+pub(crate) fn room(total: usize) -> Room {
+    Room { lanes: [total; 3], total }
 }
 
 pub(crate) fn later(at: Timestamp, seconds: i64) -> Timestamp {
