@@ -9,11 +9,13 @@ use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use api::Api;
+use api::metrics::Metrics;
 use lipachat::client::LipachatPreview;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use store::Store;
 use store::writer::AcceptWriter;
 use testkit::{Tenant, TestDatabase};
 
@@ -31,9 +33,22 @@ pub(crate) struct Harness {
     pub(crate) address: SocketAddr,
     /// How often something was said to be due.
     pub(crate) hints: Arc<AtomicUsize>,
-    pub(crate) metrics: api::metrics::Metrics,
+    pub(crate) metrics: Metrics,
     http: reqwest::Client,
     server: ServerHandle,
+}
+
+/// A further server.
+pub(crate) struct Replica {
+    pub(crate) address: SocketAddr,
+    server: ServerHandle,
+}
+
+impl Replica {
+    /// Ends it at once.
+    pub(crate) async fn stop(self) {
+        self.server.stop(false).await;
+    }
 }
 
 /// An answer, read whole.
@@ -75,31 +90,17 @@ impl Harness {
         let other = Tenant::create(&store, "another-key").await;
         tenant.lift_request_limits(&store).await;
         other.lift_request_limits(&store).await;
-        let metrics = api::metrics::Metrics::register(&prometheus::Registry::new()).unwrap();
+        let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
         let hints = Arc::new(AtomicUsize::new(0));
-        let counted = hints.clone();
-        let due: api::app::DueHint = Arc::new(move |_, _| {
-            counted.fetch_add(1, Ordering::Relaxed);
-        });
-        let writer = AcceptWriter::start(&store);
-        let api = Data::new(Api::new(
-            store,
-            writer,
-            metrics.clone(),
-            due,
-            Arc::new(LipachatPreview),
-            SecretString::from(ADMIN_TOKEN),
-        ));
-        let server = HttpServer::new(move || App::new().configure(|config| api::configure(config, api.clone())))
-            .workers(2)
-            .disable_signals()
-            .bind(("127.0.0.1", 0))
-            .unwrap();
-        let address = server.addrs()[0];
-        let running = server.run();
-        let server = running.handle();
-        tokio::spawn(running);
+        let (address, server) = serve(store, metrics.clone(), hints.clone());
         Self { database, tenant, other, address, hints, metrics, http: http_client(), server }
+    }
+
+    /// A further server on the same database, that knows of this one only what the database does.
+    pub(crate) async fn start_replica(&self) -> Replica {
+        let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+        let (address, server) = serve(self.database.another_store().await, metrics, Arc::default());
+        Replica { address, server }
     }
 
     /// Ends the server after the requests in flight.
@@ -117,7 +118,19 @@ impl Harness {
         headers: &[(&str, &str)],
         body: Option<String>,
     ) -> Answer {
-        let mut request = self.http.request(method, format!("http://{}{path}", self.address));
+        self.request_at(self.address, method, path, headers, body).await
+    }
+
+    /// Sends a request to one of several servers.
+    pub(crate) async fn request_at(
+        &self,
+        address: SocketAddr,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Answer {
+        let mut request = self.http.request(method, format!("http://{address}{path}"));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -162,6 +175,26 @@ impl Harness {
     pub(crate) async fn rows(&self, table: &str) -> i64 {
         self.database.number(&format!("SELECT count(*) FROM {table}")).await
     }
+}
+
+/// Starts a server on a free port.
+fn serve(store: Store, metrics: Metrics, hints: Arc<AtomicUsize>) -> (SocketAddr, ServerHandle) {
+    let due: api::app::DueHint = Arc::new(move |_, _| {
+        hints.fetch_add(1, Ordering::Relaxed);
+    });
+    let writer = AcceptWriter::start(&store);
+    let token = SecretString::from(ADMIN_TOKEN);
+    let api = Data::new(Api::new(store, writer, metrics, due, Arc::new(LipachatPreview), token));
+    let server = HttpServer::new(move || App::new().configure(|config| api::configure(config, api.clone())))
+        .workers(2)
+        .disable_signals()
+        .bind(("127.0.0.1", 0))
+        .unwrap();
+    let address = server.addrs()[0];
+    let running = server.run();
+    let handle = running.handle();
+    tokio::spawn(running);
+    (address, handle)
 }
 
 /// The smallest legal message.

@@ -49,3 +49,5 @@ mod table;
 mod tags;
 
 mod uploads;
+
+mod tenancy;

@@ -19,19 +19,19 @@ pub(crate) struct Document(Value);
 
 /// An operation of the document.
 pub(crate) struct Operation<'a> {
-    path: &'a str,
-    method: String,
-    value: &'a Value,
+    pub(crate) path: &'a str,
+    pub(crate) method: String,
+    pub(crate) value: &'a Value,
 }
 
 impl Document {
-    async fn read(harness: &Harness) -> Self {
+    pub(crate) async fn read(harness: &Harness) -> Self {
         let answer = harness.request(reqwest::Method::GET, "/openapi.json", &[], None).await;
         assert_eq!(answer.header("content-type"), Some("application/json"));
         Self(answer.expect(200))
     }
 
-    fn operations(&self) -> Vec<Operation<'_>> {
+    pub(crate) fn operations(&self) -> Vec<Operation<'_>> {
         let items = self.0["paths"].as_object().unwrap().iter();
         items
             .flat_map(|(path, item)| {
