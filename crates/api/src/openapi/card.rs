@@ -29,10 +29,10 @@ pub(crate) struct CardPhone {
     /// As it is shown, 1 to 256 UTF-16 units, not only white space.
     #[schema(min_length = 1, max_length = 256, pattern = r"\S", examples("+254712345678"))]
     phone: String,
-    /// What kind of number it is, 1 to 256 UTF-16 units, not only white space.
-    #[schema(min_length = 1, max_length = 256, pattern = r"\S", examples("CELL"))]
+    /// What kind of number it is, up to 256 UTF-16 units, empty or not only white space.
+    #[schema(max_length = 256, pattern = r"^$|\S", examples("CELL"))]
     r#type: Option<String>,
-    /// The WhatsApp id of the number, 1 to 256 UTF-16 units, not only white space.
-    #[schema(min_length = 1, max_length = 256, pattern = r"\S", examples("254712345678"))]
+    /// The WhatsApp id of the number, up to 256 UTF-16 units, empty or not only white space.
+    #[schema(max_length = 256, pattern = r"^$|\S", examples("254712345678"))]
     wa_id: Option<String>,
 }

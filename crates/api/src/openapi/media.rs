@@ -31,7 +31,7 @@ pub(crate) struct Image {
     #[schema(
         format = "uri",
         max_length = 2048,
-        pattern = r"^[Hh][Tt][Tt][Pp][Ss]://\S+$",
+        pattern = r"^[Hh][Tt][Tt][Pp][Ss]://[^\s\x00-\x1f\x7f-\x9f]+$",
         examples("https://cdn.example.org/a.jpg")
     )]
     media_url: String,
@@ -83,7 +83,7 @@ pub(crate) struct File {
     #[schema(
         format = "uri",
         max_length = 2048,
-        pattern = r"^[Hh][Tt][Tt][Pp][Ss]://\S+$",
+        pattern = r"^[Hh][Tt][Tt][Pp][Ss]://[^\s\x00-\x1f\x7f-\x9f]+$",
         examples("https://cdn.example.org/d.pdf")
     )]
     media_url: String,
@@ -92,7 +92,12 @@ pub(crate) struct File {
     #[schema(examples("application/pdf", "video/mp4"))]
     content_type: String,
     /// Name of a document, 1 to 256 UTF-16 units without slashes; the last segment of the URL where it is absent.
-    #[schema(min_length = 1, max_length = 256, pattern = r"^[^/\\]*[^/\\\s][^/\\]*$", examples("invoice-7781.pdf"))]
+    #[schema(
+        min_length = 1,
+        max_length = 256,
+        pattern = r"^[^/\\\x00-\x1f\x7f-\x9f]*[^/\\\s\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*$",
+        examples("invoice-7781.pdf")
+    )]
     filename: Option<String>,
     /// Bird's alternative text: taken and not sent, since Lipachat has no place for it.
     #[schema(examples("Invoice"))]

@@ -33,7 +33,11 @@ pub(crate) struct ReceiverContact {
     /// The role of the contact: `to`, the only one on WhatsApp.
     r#type: Option<ReceiverType>,
     /// The number that is really written to: the contact's.
-    #[schema(max_length = 64, examples("+254712345678"))]
+    #[schema(
+        max_length = 64,
+        pattern = r"^[ ().\u00a0-]*\+?[ ().\u00a0-]*[1-9]([ ().\u00a0-]*[0-9]){6,14}[ ().\u00a0-]*$",
+        examples("+254712345678")
+    )]
     platform_address: Option<String>,
     /// Which identifier of the contact is written to: `identifiers.phonenumber`, the only one on WhatsApp.
     platform_address_selector: Option<AddressSelector>,

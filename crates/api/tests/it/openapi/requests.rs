@@ -146,6 +146,34 @@ async fn what_the_reader_takes_follows_the_schema() {
     harness.stop().await;
 }
 
+/// Each of these was allowed by the schema once.
+#[tokio::test]
+async fn characters_that_the_reader_refuses_are_refused_by_the_schema() {
+    let harness = Harness::start().await;
+    let document = Document::read(&harness).await;
+    let validator = document.validator_of("MessageRequest");
+    let file = json!({ "files": [{ "mediaUrl": "https://cdn.example.org/a", "contentType": "application/pdf" }] });
+    let image = json!({ "images": [{ "mediaUrl": "https://cdn.example.org/a.jpg" }] });
+    let mut message = message();
+    for (body, pointer, value) in [
+        (json!({ "type": "file", "file": file }), "/body/file/files/0/filename", "a\u{7}.pdf"),
+        (json!({ "type": "file", "file": file }), "/body/file/files/0/filename", "\u{85}.pdf"),
+        (json!({ "type": "file", "file": file }), "/body/file/files/0/mediaUrl", "https://cdn.example.org/\u{7}"),
+        (json!({ "type": "image", "image": image }), "/body/image/images/0/mediaUrl", "https://cdn.example.org/\u{7f}"),
+        (message["body"].clone(), "/receiver/contacts/0/platformAddress", "me"),
+    ] {
+        message["body"] = body;
+        assert_eq!(problems(&validator, &message), Vec::<String>::new(), "{message}");
+        harness.send(&message).await.expect(202);
+        let mut refused = message.clone();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        refused.pointer_mut(parent).unwrap()[name] = json!(value);
+        assert!(!problems(&validator, &refused).is_empty(), "the schema allows {value:?} at {pointer}");
+        assert_eq!(harness.send(&refused).await.code(422), "InvalidPayload", "{pointer}");
+    }
+    harness.stop().await;
+}
+
 #[tokio::test]
 async fn every_documented_property_of_the_admin_api_is_known_to_the_reader() {
     let harness = Harness::start().await;
