@@ -5,6 +5,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::channel::ChannelStatus;
 use super::message::{Direction, MessageStatus};
 use super::message_request::Tag;
+use super::words;
 
 /// Ids of a path.
 macro_rules! path {
@@ -55,13 +56,13 @@ pub(crate) struct PageQuery {
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(crate) struct MessageFilter {
     /// Messages with one of these statuses; separated by commas, or the parameter repeated.
-    #[param(style = Form, explode = false, nullable = false)]
+    #[param(style = Form, explode = false, min_items = 1, nullable = false)]
     status: Option<Vec<MessageStatus>>,
     /// Messages sent or received.
     #[param(nullable = false, inline)]
     direction: Option<Direction>,
     /// Messages with all of these tags; separated by commas, or the parameter repeated.
-    #[param(style = Form, explode = false, max_items = 10, nullable = false, value_type = Option<Vec<Tag>>)]
+    #[param(style = Form, explode = false, min_items = 1, max_items = 10, nullable = false, value_type = Option<Vec<Tag>>)]
     tags: Option<Vec<String>>,
     /// Messages accepted then or later; RFC 3339 with an offset.
     #[param(format = DateTime, nullable = false)]
@@ -76,7 +77,11 @@ pub(crate) struct MessageFilter {
     #[param(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9._:-]+$", nullable = false)]
     message_id: Option<String>,
     /// Messages to this contact, by international number or by id.
-    #[param(max_length = 64, nullable = false)]
+    #[param(
+        max_length = 64,
+        pattern = r"^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[ ().\u00a0-]*\+?[ ().\u00a0-]*[1-9]([ ().\u00a0-]*[0-9]){6,14}[ ().\u00a0-]*)$",
+        nullable = false
+    )]
     receiver: Option<String>,
     /// Messages of this batch.
     #[param(format = "uuid", nullable = false)]
@@ -87,17 +92,22 @@ pub(crate) struct MessageFilter {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(crate) struct PlatformFilter {
-    /// The platform: `whatsapp`, the only one.
-    #[param(nullable = false, inline)]
-    platform: Option<Platform>,
+    /// Of one of these platforms; separated by commas, or the parameter repeated. There is `whatsapp` alone: others
+    /// have nothing here.
+    #[param(style = Form, explode = false, min_items = 1, inline, nullable = false, value_type = Option<Vec<Platform>>)]
+    platform: Option<Vec<String>>,
 }
 
-/// A platform.
-#[derive(ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Platform {
-    WhatsApp,
+/// The name of a platform.
+pub(crate) struct Platform;
+
+impl utoipa::PartialSchema for Platform {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        words::platform().into()
+    }
 }
+
+impl ToSchema for Platform {}
 
 /// Which channels of a list.
 #[derive(IntoParams)]
@@ -141,6 +151,10 @@ pub(crate) struct IdempotencyKey {
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(crate) struct ContactQuery {
     /// The contact's number; may be empty.
-    #[param(max_length = 64, nullable = false)]
+    #[param(
+        max_length = 64,
+        pattern = r"^([ ().\u00a0-]*\+?[ ().\u00a0-]*[1-9]([ ().\u00a0-]*[0-9]){6,14}[ ().\u00a0-]*)?$",
+        nullable = false
+    )]
     contact_identifier_value: Option<String>,
 }

@@ -60,6 +60,16 @@ pub(super) fn tag() -> Object {
         .build()
 }
 
+/// The name of a platform in a query.
+pub(super) fn platform() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[a-z0-9-]{1,50}$"))
+        .description(Some("The name of a platform, 1 to 50 of `a-z 0-9 -`."))
+        .examples(["whatsapp"])
+        .build()
+}
+
 /// A value of a template.
 pub(super) fn template_text() -> Object {
     ObjectBuilder::new()
