@@ -7,6 +7,9 @@ use super::estate::{Estate, json_of, rows_of};
 use super::matrix::UNKNOWN;
 use crate::harness::{Harness, message};
 
+/// A message that names something by its id.
+type Form = fn(&str) -> Value;
+
 #[tokio::test]
 async fn a_contact_or_message_of_another_tenant_is_refused_like_one_that_nobody_has() {
     let harness = Harness::start().await;
@@ -14,7 +17,7 @@ async fn a_contact_or_message_of_another_tenant_is_refused_like_one_that_nobody_
     let foreign = Estate::plant(&harness, &harness.other, "zanzibar", ["+254733445566", "+254722987654"]).await;
     let before = rows_of(&harness, &harness.other).await;
     let path = harness.tenant.messages_path();
-    let forms: [(fn(&str) -> Value, [String; 2]); 4] = [
+    let forms: [(Form, [String; 2]); 4] = [
         (to_contact, [own.id("contactId"), foreign.id("contactId")]),
         (to_contact_with_number, [own.id("contactId"), foreign.id("contactId")]),
         (in_reply, [own.received(), foreign.received()]),
