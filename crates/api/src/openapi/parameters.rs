@@ -71,7 +71,7 @@ pub(crate) struct MessageFilter {
     #[param(format = DateTime, nullable = false)]
     end_at: Option<String>,
     /// Messages with this reference.
-    #[param(max_length = 256, nullable = false)]
+    #[param(min_length = 1, max_length = 256, nullable = false)]
     reference: Option<String>,
     /// The message with this deduplication key.
     #[param(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9._:-]+$", nullable = false)]
