@@ -134,6 +134,8 @@ fn resources() -> Vec<Served> {
             .route(web::get().to(admin::access_keys::list_access_keys)),
         resource("/admin/workspaces/{workspaceId}/access-keys/{accessKeyId}", "DELETE")
             .route(web::delete().to(admin::access_keys::revoke_access_key)),
+        resource("/admin/workspaces/{workspaceId}/erasures", "POST")
+            .route(web::post().to(admin::erasures::erase_recipient)),
         resource("/openapi.json", "GET").route(web::get().to(docs::get_document)),
         resource("/docs", "GET").route(web::get().to(docs::get_page)),
         resource("/docs/{file}", "GET").route(web::get().to(docs::get_file)),

@@ -101,6 +101,7 @@ mod tests {
             frequency_cap: FrequencyCap { messages: 1, days: 1 },
             link_parameters: LinkParameters::default(),
             request_limits: RequestLimits { posts_per_second: 500, gets_per_second: 50 },
+            body_retention_days: 30,
             created_at: now,
             updated_at: now,
         };

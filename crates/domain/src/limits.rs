@@ -71,6 +71,8 @@ pub const LINK_PARAMETER_VALUE_CHARS_MAX: usize = 100;
 pub const FREQUENCY_CAP_DAYS_MAX: u32 = 35;
 /// Messages within those days.
 pub const FREQUENCY_CAP_MESSAGES_MAX: u32 = 1000;
+/// Days that a workspace may keep the texts of ended messages.
+pub const BODY_RETENTION_DAYS_MAX: u32 = 3650;
 /// Messages of a batch (Channels API, batch).
 pub const BATCH_MESSAGES_MAX: usize = 100;
 /// `reference`, characters. The Channels API names no limit; this one keeps a row small.

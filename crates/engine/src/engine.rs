@@ -17,6 +17,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::attempt::Line;
+use crate::chores::Chores;
 use crate::lane::{Lane, Order, Shared};
 use crate::metrics::Metrics;
 use crate::settings::Settings;
@@ -52,6 +53,7 @@ pub struct Engine<P> {
 pub struct Running {
     orders: watch::Sender<Order>,
     task: JoinHandle<()>,
+    chores: JoinHandle<()>,
     patience: Duration,
 }
 
@@ -60,6 +62,8 @@ impl Running {
     /// margin; what is left then falls due again by itself.
     pub async fn stop(mut self) {
         self.orders.send_replace(Order::Stop);
+        // Whatever it is at may be given up: it is done again.
+        self.chores.abort();
         if tokio::time::timeout(self.patience, &mut self.task).await.is_err() {
             tracing::error!("the engine did not stop in time; open claims will lapse");
             self.task.abort();
@@ -73,6 +77,7 @@ impl<P: Provider> Engine<P> {
     pub fn start(self) -> Running {
         let (orders, ordered) = watch::channel(Order::Run);
         let patience = self.settings.call_timeout + STOP_MARGIN;
+        let chores = tokio::spawn(Chores::new(self.store.clone(), self.metrics.clone()).run(ordered.clone()));
         let (settler, settling) =
             Settler::start(self.store.clone(), self.replica, self.metrics.clone(), self.wake.clone());
         let shared = Arc::new(Shared {
@@ -94,7 +99,7 @@ impl<P: Provider> Engine<P> {
             changed: HashSet::new(),
         };
         let task = tokio::spawn(owner.run(ordered, settling));
-        Running { orders, task, patience }
+        Running { orders, task, chores, patience }
     }
 }
 

@@ -25,6 +25,8 @@ mod attempt;
 
 mod settler;
 
+pub mod chores;
+
 pub use engine::{Engine, Running};
 pub use settings::Settings;
 pub use wake::Wake;

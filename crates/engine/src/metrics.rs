@@ -29,6 +29,8 @@ pub struct Metrics {
     pub gates_closed: IntGaugeVec,
     /// Whether results can be written (1) or the database is away (0); nothing new is sent meanwhile.
     pub recording: IntGauge,
+    /// Regular work.
+    pub chores: ChoreMetrics,
 }
 
 impl Metrics {
@@ -68,6 +70,7 @@ impl Metrics {
                 &["reason"],
             )?,
             recording: IntGauge::new("tuma_results_recordable", "Whether results can be written to the database")?,
+            chores: ChoreMetrics::register(registry)?,
         };
         registry.register(Box::new(metrics.calls.clone()))?;
         registry.register(Box::new(metrics.call_seconds.clone()))?;
@@ -81,6 +84,37 @@ impl Metrics {
         registry.register(Box::new(metrics.gates_closed.clone()))?;
         registry.register(Box::new(metrics.recording.clone()))?;
         metrics.recording.set(1);
+        Ok(metrics)
+    }
+}
+
+/// Metrics of the regular work that this replica did, by chore.
+#[derive(Clone, Debug)]
+pub struct ChoreMetrics {
+    /// Rows that it touched; tables for partitions.
+    pub rows: IntCounterVec,
+    /// Runs that failed and are repeated.
+    pub failures: IntCounterVec,
+    /// When it last succeeded, seconds since 1970 by the database's clock. One replica does it at a time, so the latest of
+    /// all replicas tells whether it is done.
+    pub succeeded_at: IntGaugeVec,
+}
+
+impl ChoreMetrics {
+    fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        const CHORE: &[&str] = &["chore"];
+        let rows = Opts::new("tuma_chore_rows_total", "Rows that regular work touched; tables for partitions");
+        let failures = Opts::new("tuma_chore_failures_total", "Runs of regular work that failed and are repeated");
+        let succeeded_at =
+            Opts::new("tuma_chore_success_timestamp_seconds", "When regular work last succeeded on this replica");
+        let metrics = Self {
+            rows: IntCounterVec::new(rows, CHORE)?,
+            failures: IntCounterVec::new(failures, CHORE)?,
+            succeeded_at: IntGaugeVec::new(succeeded_at, CHORE)?,
+        };
+        registry.register(Box::new(metrics.rows.clone()))?;
+        registry.register(Box::new(metrics.failures.clone()))?;
+        registry.register(Box::new(metrics.succeeded_at.clone()))?;
         Ok(metrics)
     }
 }

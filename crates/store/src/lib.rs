@@ -53,3 +53,15 @@ pub mod gate;
 pub mod outbox;
 
 pub mod settle;
+
+mod month;
+
+pub mod partition;
+
+pub mod key;
+
+pub mod retention;
+
+pub mod erasure;
+
+pub mod chore;

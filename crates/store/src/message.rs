@@ -31,13 +31,13 @@ pub struct Message {
     pub channel: ChannelId,
     /// The channel's connector and number.
     pub connector: (Uuid, PhoneNumber),
-    /// The other side's contact and number; only a rejected message may have none.
+    /// The other side's contact and number; none where a rejected message names none, or after an erasure.
     pub recipient: Option<(ContactId, PhoneNumber)>,
     /// Whether it was sent or received.
     pub direction: Direction,
-    /// `body` as it was sent, JSON; `null` when there is none.
+    /// `body` as it was sent, JSON; `null` when there is none or it is no longer kept.
     pub body: String,
-    /// `template` as it was sent, JSON.
+    /// `template` as it was sent, JSON, while it is kept.
     pub template: Option<String>,
     /// Options.
     pub options: Options,

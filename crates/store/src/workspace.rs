@@ -25,6 +25,8 @@ pub struct Workspace {
     pub link_parameters: LinkParameters,
     /// How often its keys may ask.
     pub request_limits: RequestLimits,
+    /// Days after which ended messages lose their texts.
+    pub body_retention_days: u32,
     /// Made at.
     pub created_at: Timestamp,
     /// Last changed at.
@@ -51,6 +53,8 @@ pub struct WorkspaceChange {
     pub link_parameters: Option<LinkParameters>,
     /// Request limits.
     pub request_limits: Option<RequestLimits>,
+    /// Days that texts are kept.
+    pub body_retention_days: Option<u32>,
 }
 
 const ORGANIZATION: &str = "-- store.workspace.organization
@@ -61,13 +65,13 @@ WITH made AS (
     INSERT INTO workspaces (workspace_id, organization_id, name)
     SELECT $1, organization_id, $2 FROM installation
     RETURNING workspace_id, organization_id, name, created_at, updated_at,
-        frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second
+        frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days
 ), noted AS (
     INSERT INTO audit (workspace_id, actor, act, subject, detail)
     SELECT workspace_id, $3, $4, workspace_id::text, name FROM made
 )
 SELECT workspace_id, organization_id, name, created_at, updated_at,
-    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second
+    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days
 FROM made";
 
 const UPDATE: &str = "-- store.workspace.update
@@ -75,26 +79,26 @@ WITH changed AS (
     UPDATE workspaces SET name = coalesce($2, name), frequency_cap_messages = coalesce($3, frequency_cap_messages),
         frequency_cap_days = coalesce($4, frequency_cap_days), link_parameters = coalesce($5, link_parameters),
         posts_per_second = coalesce($6, posts_per_second), gets_per_second = coalesce($7, gets_per_second),
-        updated_at = clock_timestamp()
+        body_retention_days = coalesce($10, body_retention_days), updated_at = clock_timestamp()
     WHERE workspace_id = $1
     RETURNING workspace_id, organization_id, name, created_at, updated_at,
-        frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second
+        frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days
 ), noted AS (
     INSERT INTO audit (workspace_id, actor, act, subject, detail)
     SELECT workspace_id, $8, $9, workspace_id::text, name FROM changed
 )
 SELECT workspace_id, organization_id, name, created_at, updated_at,
-    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second
+    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days
 FROM changed";
 
 const GET: &str = "-- store.workspace.get
 SELECT workspace_id, organization_id, name, created_at, updated_at,
-    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second
+    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days
 FROM workspaces WHERE workspace_id = $1";
 
 const LIST: &str = "-- store.workspace.list
 SELECT workspace_id, organization_id, name, created_at, updated_at,
-    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second
+    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days
 FROM workspaces
 WHERE workspace_id > $1 ORDER BY workspace_id LIMIT $2";
 
@@ -142,6 +146,7 @@ impl Store {
                     &number(change.request_limits.map(|limits| limits.gets_per_second))?,
                     &act.actor,
                     &act.name,
+                    &number(change.body_retention_days)?,
                 ],
             )
             .await?;
@@ -176,5 +181,6 @@ fn workspace(row: &Row) -> Result<Workspace, Error> {
         frequency_cap: FrequencyCap { messages: number(5)?, days: number(6)? },
         link_parameters: serde_json::from_str(get(row, 7)?).map_err(Error::corrupt)?,
         request_limits: RequestLimits { posts_per_second: number(8)?, gets_per_second: number(9)? },
+        body_retention_days: number(10)?,
     })
 }

@@ -37,6 +37,10 @@ pub(crate) struct WorkspaceChange {
     link_parameters: Option<()>,
     /// How often its keys may ask.
     request_limits: Option<RequestLimits>,
+    /// Days after their acceptance until ended messages lose `body`, `template` and `meta`, 1 to 3650; 30 by default. Longer
+    /// days hold for messages that still have them.
+    #[schema(minimum = 1, maximum = 3650, examples(30))]
+    body_retention_days: Option<i64>,
 }
 
 /// So many messages for marketing within so many days.
@@ -81,6 +85,8 @@ pub(crate) struct Workspace {
     link_parameters: (),
     /// How often its keys may ask.
     request_limits: RequestLimits,
+    /// Days after their acceptance until ended messages lose `body`, `template` and `meta`.
+    body_retention_days: i64,
     /// When it was made.
     #[schema(format = DateTime)]
     created_at: String,
@@ -97,6 +103,42 @@ pub(crate) struct WorkspaceList {
     results: Vec<Workspace>,
     /// Opens the next page; empty on the last one.
     next_page_token: String,
+}
+
+/// A recipient to erase: by number or by contact.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ErasureRequest {
+    /// The number, in E.164 form.
+    #[schema(
+        max_length = 64,
+        pattern = r"^[ ().\u00a0-]*\+?[ ().\u00a0-]*[1-9]([ ().\u00a0-]*[0-9]){6,14}[ ().\u00a0-]*$",
+        examples("+254712345678")
+    )]
+    identifier_value: Option<String>,
+    /// The contact, as messages name it.
+    #[schema(format = "uuid", examples("6c0a8f0b-0d5a-5d0c-9a64-7f0c7d0b8e11"))]
+    contact_id: Option<String>,
+}
+
+/// What came of an erasure so far.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Erasure {
+    /// The contact, which names the erased messages as before.
+    #[schema(format = "uuid")]
+    contact_id: String,
+    /// Messages that this request erased, the cancelled ones included.
+    #[schema(minimum = 0)]
+    erased_messages: i64,
+    /// Messages that this request cancelled: they had not begun to be sent.
+    #[schema(minimum = 0)]
+    cancelled_messages: i64,
+    /// Messages found being sent. They are erased when they have ended, without a further request.
+    #[schema(minimum = 0)]
+    messages_under_way: i64,
+    /// Whether nothing is left. If not, the rest is erased within minutes of its end, without a further request.
+    is_complete: bool,
 }
 
 /// A channel to make.

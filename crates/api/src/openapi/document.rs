@@ -49,6 +49,7 @@ const EVERYWHERE: [&str; 2] = ["x-request-id", "messagebird-request-id"];
         admin::access_keys::create_access_key,
         admin::access_keys::list_access_keys,
         admin::access_keys::revoke_access_key,
+        admin::erasures::erase_recipient,
         docs::get_document,
         docs::get_page,
         docs::get_file,
@@ -58,7 +59,7 @@ const EVERYWHERE: [&str; 2] = ["x-request-id", "messagebird-request-id"];
     tags(
         (name = "Messages", description = "Sending and reading."),
         (name = "Channels", description = "Channels, their contacts, tags."),
-        (name = "Admin", description = "Workspaces, channels and access keys; opened by the admin token."),
+        (name = "Admin", description = "Workspaces, channels, access keys, erasures; opened by the admin token."),
         (name = "Documentation", description = "This document."),
     )
 )]
@@ -138,6 +139,10 @@ fn add_conditions(schemas: &mut Value) {
         { "title": "With a template", "allOf": [given("template", "object"), absent("body")] },
     ]);
     schemas["ReceiverContact"]["anyOf"] = json!([given("identifierValue", "string"), given("id", "string")]);
+    schemas["ErasureRequest"]["oneOf"] = json!([
+        { "title": "By number", "allOf": [given("identifierValue", "string"), absent("contactId")] },
+        { "title": "By contact", "allOf": [given("contactId", "string"), absent("identifierValue")] },
+    ]);
     for payload in ["ImagePayload", "FilePayload"] {
         let without_buttons = json!({ "properties": { "actions": { "type": ["array", "null"], "maxItems": 0 } } });
         schemas[payload]["anyOf"] = json!([given("text", "string"), without_buttons]);

@@ -19,13 +19,13 @@ pub(crate) struct Message {
     sender: Party,
     /// Who receives it: one contact, or the channel's connector for an incoming message.
     receiver: Parties,
-    /// `body` of the request; absent for a template.
+    /// `body` of the request; absent for a template, and once the workspace no longer keeps it.
     #[schema(required = false)]
     body: Option<MessageBody>,
-    /// `template` of the request.
+    /// `template` of the request; absent once the workspace no longer keeps it.
     #[schema(required = false)]
     template: Option<MessageTemplate>,
-    /// `meta` of the request; `{}` where there was none.
+    /// `meta` of the request; `{}` where there was none, and once the workspace no longer keeps it.
     #[schema(value_type = Object)]
     meta: serde_json::Value,
     /// `reference` of the request; empty where there was none.
@@ -87,7 +87,7 @@ pub(crate) struct Party {
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Parties {
-    /// The one contact that is written to; none where a rejected item of a batch names none.
+    /// The one contact that is written to; none where a rejected item of a batch names none, or after its erasure.
     #[schema(required = false, max_items = 1)]
     contacts: Option<Vec<Contact>>,
     /// The channel's connector.

@@ -1,8 +1,10 @@
-//! The admin API: workspaces, channels, access keys. Opened by the installation's admin token.
+//! The admin API: workspaces, channels, access keys, erasures. Opened by the installation's admin token.
 
 pub(crate) mod access_keys;
 
 pub(crate) mod channels;
+
+pub(crate) mod erasures;
 
 pub(crate) mod workspaces;
 

@@ -22,6 +22,8 @@ mod dedup;
 
 mod dry_run;
 
+mod erasures;
+
 mod good_input;
 
 mod harness;
@@ -43,6 +45,8 @@ mod rate_limits;
 mod raw;
 
 mod reading;
+
+mod retention;
 
 mod table;
 

@@ -1,5 +1,6 @@
 //! The engine from the outbox to the sandbox: real PostgreSQL, real HTTP, the provider misbehaving on command.
 
+mod chores;
 mod forwarder;
 mod gates;
 mod idle;

@@ -18,6 +18,10 @@ mod expiry;
 
 mod fixtures;
 
+mod chores;
+
+mod erasures;
+
 mod leases;
 
 mod list;
@@ -25,6 +29,12 @@ mod list;
 mod list_plans;
 
 mod migrations;
+
+mod partition_plans;
+
+mod partitions;
+
+mod retention;
 
 mod serving;
 

@@ -36,6 +36,14 @@ fn constants_are_read_as_the_compiler_reads_them() {
     assert_eq!(constants(source), ["-- store.a.b\nSELECT \"c\"", "-- store.a.d\nSELECT 1"]);
 }
 
+/// A statement of the sources by its name.
+pub(crate) fn statement(name: &str) -> String {
+    let mut statements = Vec::new();
+    collect(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut statements);
+    let first = format!("-- {name}");
+    statements.into_iter().find(|sql| sql.lines().next() == Some(&first)).unwrap_or_else(|| panic!("no {name}"))
+}
+
 fn collect(folder: &Path, statements: &mut Vec<String>) {
     for entry in fs::read_dir(folder).expect("the sources can be listed") {
         let path = entry.expect("an entry of the sources").path();

@@ -3,7 +3,7 @@
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::id::WorkspaceId;
-use domain::limits::{FREQUENCY_CAP_DAYS_MAX, FREQUENCY_CAP_MESSAGES_MAX};
+use domain::limits::{BODY_RETENTION_DAYS_MAX, FREQUENCY_CAP_DAYS_MAX, FREQUENCY_CAP_MESSAGES_MAX};
 use domain::links::LinkParameters;
 use domain::options::FrequencyCap;
 use domain::violation::Violations;
@@ -136,6 +136,7 @@ fn read_change(body: &Value) -> Result<WorkspaceChange, ApiError> {
             frequency_cap: frequency_cap(&mut fields, notes),
             link_parameters: link_parameters(&mut fields, notes),
             request_limits: request_limits(&mut fields, notes),
+            body_retention_days: body_retention_days(&mut fields, notes),
         };
         fields.finish(notes);
         change
@@ -157,6 +158,11 @@ fn request_limits(fields: &mut Fields<'_>, violations: &mut Violations) -> Optio
     let gets_per_second = number(&mut limits, "getsPerSecond", REQUESTS_PER_SECOND_MAX, violations);
     limits.finish(violations);
     Some(RequestLimits { posts_per_second: posts_per_second?, gets_per_second: gets_per_second? })
+}
+
+fn body_retention_days(fields: &mut Fields<'_>, violations: &mut Violations) -> Option<u32> {
+    fields.optional("bodyRetentionDays")?;
+    number(fields, "bodyRetentionDays", BODY_RETENTION_DAYS_MAX, violations)
 }
 
 fn link_parameters(fields: &mut Fields<'_>, violations: &mut Violations) -> Option<LinkParameters> {
@@ -187,6 +193,7 @@ fn view(workspace: &Workspace) -> Value {
             "postsPerSecond": workspace.request_limits.posts_per_second,
             "getsPerSecond": workspace.request_limits.gets_per_second
         },
+        "bodyRetentionDays": workspace.body_retention_days,
         "createdAt": instant(workspace.created_at),
         "updatedAt": instant(workspace.updated_at)
     })

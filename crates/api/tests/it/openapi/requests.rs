@@ -186,6 +186,7 @@ async fn every_documented_property_of_the_admin_api_is_known_to_the_reader() {
         (Method::POST, format!("/workspaces/{workspace}/channels"), "NewChannel"),
         (Method::PATCH, format!("/workspaces/{workspace}/channels/{channel}"), "ChannelChange"),
         (Method::POST, format!("/workspaces/{workspace}/access-keys"), "AccessKeyRequest"),
+        (Method::PATCH, format!("/workspaces/{workspace}"), "WorkspaceChange"),
     ] {
         for request in samples_of(&document, schema) {
             let answer = harness.admin(method.clone(), &path, Some(request)).await;
