@@ -51,3 +51,11 @@ CREATE TABLE tags (
     last_used_at timestamptz NOT NULL,
     PRIMARY KEY (workspace_id, tag, slot)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+-- What was accepted before.
+INSERT INTO message_tags (workspace_id, tag, message_id)
+SELECT workspace_id, unnest(tags), message_id FROM messages WHERE tags <> '{}';
+INSERT INTO tags (workspace_id, tag, slot, messages, created_at, last_used_at)
+SELECT t.workspace_id, t.tag, 0, sum(1), min(t.created_at), max(t.created_at)
+FROM (SELECT workspace_id, unnest(tags) AS tag, created_at FROM messages WHERE tags <> '{}') t
+GROUP BY t.workspace_id, t.tag;

@@ -132,14 +132,18 @@ fn in_one_line(violations: &Violations) -> String {
 
 /// A message as it was just stored: nothing has happened to it since.
 pub(crate) fn as_stored(channel: &Channel, message: &NewMessage, accepted: Accepted) -> Message {
-    let stored = stored(channel, message);
-    if accepted == Accepted::Capped { capped(stored) } else { stored }
+    ended_by(accepted, stored(channel, message))
 }
 
-/// The message when it turned out to be over the frequency cap.
-pub(crate) fn capped(message: Message) -> Message {
-    let failure = Some((FailureCode::FrequencyCapped, TUMA.to_owned(), String::new()));
-    Message { status: Status::Rejected, waiting: None, failure, ..message }
+/// The message when accepting it has ended it.
+pub(crate) fn ended_by(accepted: Accepted, message: Message) -> Message {
+    let code = match accepted {
+        Accepted::Capped => FailureCode::FrequencyCapped,
+        Accepted::Collapsed => FailureCode::Collapsed,
+        Accepted::New | Accepted::Replayed(_) | Accepted::Conflict(_) => return message,
+    };
+    let failure = Some((code, TUMA.to_owned(), String::new()));
+    Message { status: code.row().2, waiting: None, failure, ..message }
 }
 
 fn stored(channel: &Channel, message: &NewMessage) -> Message {

@@ -1,7 +1,7 @@
 //! Whose turn it is among the lanes of a channel: urgent first, and no lane starved.
 //!
 //! A waiting lane that is passed over earns a share of each turn; when it has earned a whole one, the turn is its own.
-//! What is earned while nothing waits is forgotten, so that a lane cannot save up.
+//! Nothing is earned while nothing waits, and never more than one turn is kept, so that a lane cannot save up.
 
 use crate::message::Lane;
 
@@ -26,9 +26,10 @@ impl Turns {
 
     /// A lane used its turn, while these waited, the lane itself among them.
     pub fn take(&mut self, taken: Lane, waits: impl Fn(Lane) -> bool) {
-        for lane in Lane::ALL {
+        for lane in Lane::ALL.into_iter().filter(|lane| waits(*lane)) {
             let earned = &mut self.earned_percent[lane.index()];
-            *earned = if waits(lane) { *earned + FLOORS_PERCENT[lane.index()] } else { 0 };
+            // What is owed outlasts a message that is given back and taken again.
+            *earned = (*earned + FLOORS_PERCENT[lane.index()]).min(2 * WHOLE_PERCENT);
         }
         let earned = &mut self.earned_percent[taken.index()];
         *earned = earned.saturating_sub(WHOLE_PERCENT);
@@ -94,5 +95,16 @@ mod tests {
             turns.take(Lane::Urgent, |lane| lane == Lane::Urgent);
         }
         assert_eq!(turns.next(|_| true), Some(Lane::Urgent));
+    }
+
+    #[test]
+    fn what_a_lane_is_owed_outlasts_a_moment_without_messages() {
+        let mut turns = Turns::default();
+        for turn in 0..12 {
+            // The bulk message is given back and taken again all the time.
+            let waits = |lane| lane == Lane::Urgent || (lane == Lane::Bulk && turn % 2 == 0);
+            turns.take(Lane::Urgent, waits);
+        }
+        assert_eq!(turns.next(|lane| lane != Lane::Normal), Some(Lane::Bulk));
     }
 }

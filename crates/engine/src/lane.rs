@@ -311,8 +311,12 @@ impl<P: Provider> Lane<P> {
         match self.health.gate {
             Some(gate) if gate.until > self.shared.store.now() => self.instant_of(gate.until),
             Some(_) | None => {
-                let room = self.room().lanes;
-                let looks = self.look_at.into_iter().zip(room).filter_map(|(at, room)| (room > 0).then_some(at));
+                let room = self.room();
+                if room.total == 0 {
+                    // A call that ends comes first.
+                    return Instant::now() + IDLE_LOOK;
+                }
+                let looks = self.look_at.into_iter().zip(room.lanes).filter_map(|(at, room)| (room > 0).then_some(at));
                 looks.min().unwrap_or_else(|| Instant::now() + IDLE_LOOK)
             }
         }

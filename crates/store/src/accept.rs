@@ -18,6 +18,7 @@ mod columns;
 
 use crate::client::{Store, get};
 use crate::error::Error;
+use careful::Careful;
 use columns::Columns;
 
 /// SHA-256 of the canonical request: the same key with another one is a conflict.
@@ -96,6 +97,8 @@ pub enum Accepted {
     New,
     /// Stored by this request as rejected: the recipient has had as many messages as the cap allows.
     Capped,
+    /// Stored by this request as skipped: a newer message of the same collapse key was there or came with it.
+    Collapsed,
     /// The same request came before: this is its message.
     Replayed(MessageId),
     /// Another request came before under the same key.
@@ -115,7 +118,7 @@ WITH input AS (
 ), keyed AS (
     INSERT INTO message_keys (workspace_id, message_key, message_id, fingerprint)
     SELECT workspace_id, message_key, message_id, fingerprint FROM input
-    WHERE message_key IS NOT NULL ORDER BY workspace_id, message_key COLLATE \"C\", created_at
+    WHERE message_key IS NOT NULL ORDER BY workspace_id, message_key COLLATE \"C\", created_at, message_id
     ON CONFLICT (workspace_id, message_key) DO NOTHING
     RETURNING message_id
 ), fresh AS (
@@ -168,25 +171,39 @@ impl Store {
     /// When the database cannot be used; then none is known to be stored.
     pub async fn accept(&self, messages: &[NewMessage]) -> Result<Vec<Accepted>, Error> {
         let needs_care = |message: &NewMessage| message.frequency_cap.is_some() || message.collapse_id().is_some();
-        let (won, capped) = if messages.iter().any(needs_care) {
+        let done = if messages.iter().any(needs_care) {
             self.accept_with_care(messages).await?
         } else {
             let columns = Columns::of(messages, &[])?;
-            (ids(&self.query(ACCEPT, &columns.params()).await?)?, Vec::new())
+            Careful { won: ids(&self.query(ACCEPT, &columns.params()).await?)?, ..Careful::default() }
         };
-        let lost: Vec<&NewMessage> = messages.iter().filter(|m| m.key.is_some() && !won.contains(&m.id)).collect();
+        let lost: Vec<&NewMessage> = messages.iter().filter(|m| m.key.is_some() && !done.won.contains(&m.id)).collect();
         let firsts = self.first_of_keys(&lost).await?;
         messages
             .iter()
             .map(|message| match &message.key {
-                Some(key) if !won.contains(&message.id) => firsts
+                Some(key) if !done.won.contains(&message.id) => firsts
                     .iter()
                     .find(|first| first.workspace == message.workspace && first.key == key.as_str())
-                    .map(|first| first.for_message(message, &capped))
+                    .map(|first| first.for_message(message, &done))
                     .ok_or_else(|| Error::Unknown("a key was taken and is gone".to_owned())),
-                Some(_) | None => Ok(as_new(message, &capped)),
+                Some(_) | None => Ok(as_new(message, &done)),
             })
             .collect()
+    }
+
+    /// The message that came first under a key, and the fingerprint of its request.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub async fn first_of_key(
+        &self,
+        workspace: WorkspaceId,
+        key: &MessageKey,
+    ) -> Result<Option<(MessageId, Vec<u8>)>, Error> {
+        let (workspaces, keys) = ([workspace.0], [key.as_str()]);
+        let row = self.maybe_one(FIRST_OF_KEYS, &[&&workspaces[..], &&keys[..]]).await?;
+        row.map(|row| Ok((MessageId(get(&row, 2)?), get(&row, 3)?))).transpose()
     }
 
     async fn first_of_keys(&self, lost: &[&NewMessage]) -> Result<Vec<First>, Error> {
@@ -218,9 +235,9 @@ struct First {
 }
 
 impl First {
-    fn for_message(&self, message: &NewMessage, capped: &[MessageId]) -> Accepted {
+    fn for_message(&self, message: &NewMessage, done: &Careful) -> Accepted {
         if self.message == message.id {
-            as_new(message, capped)
+            as_new(message, done)
         } else if self.fingerprint == message.fingerprint {
             Accepted::Replayed(self.message)
         } else {
@@ -229,8 +246,14 @@ impl First {
     }
 }
 
-fn as_new(message: &NewMessage, capped: &[MessageId]) -> Accepted {
-    if capped.contains(&message.id) { Accepted::Capped } else { Accepted::New }
+fn as_new(message: &NewMessage, done: &Careful) -> Accepted {
+    if done.capped.contains(&message.id) {
+        Accepted::Capped
+    } else if done.collapsed.contains(&message.id) {
+        Accepted::Collapsed
+    } else {
+        Accepted::New
+    }
 }
 
 fn ids(rows: &[tokio_postgres::Row]) -> Result<Vec<MessageId>, Error> {

@@ -59,7 +59,7 @@ pub(crate) struct StringParameter {
     value: String,
 }
 
-/// A number, sent as it is written.
+/// A number, sent as its shortest decimal; one with more than 15 digits belongs into a string.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NumberParameter {

@@ -118,7 +118,7 @@ async fn store(
     let mut replayed: Vec<MessageId> = Vec::new();
     for (item, accepted) in items.iter().zip(&accepted) {
         match accepted {
-            Accepted::New | Accepted::Capped => {}
+            Accepted::New | Accepted::Capped | Accepted::Collapsed => {}
             Accepted::Replayed(first) => replayed.push(*first),
             Accepted::Conflict(_) => {
                 let conflict = violation(".messageId", "another request was accepted under this messageId");
@@ -127,20 +127,23 @@ async fn store(
             }
         }
     }
-    if !conflicts.is_empty() {
-        api.writer.accept(conflicts.clone()).await?;
-    }
-    let firsts = api.store.messages(channel.workspace, &replayed).await?;
     count(api, channel, &messages, &accepted);
+    // From here on the others are stored: no answer may say that nothing is.
+    if !conflicts.is_empty() && api.writer.accept(conflicts.clone()).await.is_err() {
+        tracing::warn!(conflicts = conflicts.len(), "rejected items of a batch are told of, but not kept");
+    }
+    let firsts = api.store.messages(channel.workspace, &replayed).await.map_err(|_| ApiError::OutcomeUnknown)?;
     let mut conflicts = conflicts.iter();
     let outcome = |(message, accepted): (&NewMessage, &Accepted)| match accepted {
-        Accepted::New | Accepted::Capped => Some(outcome(&as_stored(channel, message, *accepted), false)),
+        Accepted::New | Accepted::Capped | Accepted::Collapsed => {
+            Some(outcome(&as_stored(channel, message, *accepted), false))
+        }
         Accepted::Replayed(id) => firsts.iter().find(|first| first.id == *id).map(|first| outcome(first, true)),
         Accepted::Conflict(_) => {
             conflicts.next().map(|message| outcome(&as_stored(channel, message, Accepted::New), false))
         }
     };
-    messages.iter().zip(&accepted).map(outcome).collect::<Option<_>>().ok_or(ApiError::Unavailable)
+    messages.iter().zip(&accepted).map(outcome).collect::<Option<_>>().ok_or(ApiError::OutcomeUnknown)
 }
 
 /// Tells metrics and engine of what was stored.
@@ -152,7 +155,7 @@ fn count(api: &Api, channel: &Channel, messages: &[NewMessage], accepted: &[Acce
                 api.metrics.accepted.inc();
                 due[message.lane.index()] |= message.rejected.is_none() && message.due_at <= message.created_at;
             }
-            Accepted::Capped => api.metrics.accepted.inc(),
+            Accepted::Capped | Accepted::Collapsed => api.metrics.accepted.inc(),
             Accepted::Replayed(_) => api.metrics.replayed.inc(),
             Accepted::Conflict(_) => {}
         }

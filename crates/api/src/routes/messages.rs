@@ -15,7 +15,7 @@ use store::workspace::Workspace;
 use uuid::Uuid;
 
 use crate::access::Scope;
-use crate::admission::{as_stored, capped, fingerprint, look_up, new_message};
+use crate::admission::{as_stored, ended_by, fingerprint, look_up, new_message};
 use crate::app::Api;
 use crate::body::{MESSAGE_BYTES_MAX, read_json};
 use crate::errors::ApiError;
@@ -74,9 +74,10 @@ pub(crate) async fn send_message(
         link_parameters: &settings.link_parameters,
     };
     let read = read(&body, &channel, context);
-    match dry_run {
-        Some(DryRun { .. }) => Ok(HttpResponse::Ok().json(plan(&api, &channel, read, context.now))),
-        None => accept(&api, &channel, &settings, read.map_err(ApiError::InvalidPayload)?, &body, context.now).await,
+    match (dry_run, read) {
+        (Some(DryRun { .. }), read) => Ok(HttpResponse::Ok().json(plan(&api, &channel, read, context.now))),
+        (None, Ok(read)) => accept(&api, &channel, &settings, read, &body, context.now).await,
+        (None, Err(violations)) => refuse(&api, &channel, context, &body, violations).await,
     }
 }
 
@@ -111,18 +112,41 @@ async fn accept(
             }
             Ok(HttpResponse::Accepted().json(view(&stored)?))
         }
-        Some(Accepted::Capped) => {
+        Some(&ended @ (Accepted::Capped | Accepted::Collapsed)) => {
             api.metrics.accepted.inc();
-            Ok(HttpResponse::Accepted().json(view(&capped(stored))?))
+            Ok(HttpResponse::Accepted().json(view(&ended_by(ended, stored))?))
         }
-        Some(Accepted::Replayed(first)) => {
-            api.metrics.replayed.inc();
-            let first = api.store.message(channel.workspace, *first).await?.ok_or(ApiError::Unavailable)?;
-            Ok(HttpResponse::Accepted().insert_header((IDEMPOTENT_REPLAYED, "true")).json(view(&first)?))
-        }
+        Some(Accepted::Replayed(first)) => replay(api, channel, *first).await,
         Some(Accepted::Conflict(_)) => Err(ApiError::MessageIdConflict),
         None => Err(ApiError::Internal),
     }
+}
+
+/// The first message under a deduplication key, as it stands now.
+async fn replay(api: &Api, channel: &Channel, first: MessageId) -> Result<HttpResponse, ApiError> {
+    api.metrics.replayed.inc();
+    let first = api.store.message(channel.workspace, first).await?.ok_or(ApiError::Unavailable)?;
+    Ok(HttpResponse::Accepted().insert_header((IDEMPOTENT_REPLAYED, "true")).json(view(&first)?))
+}
+
+/// What a request with violations is answered: the first message, if the same request was accepted before. Since then
+/// the channel may have been switched off, or a setting changed; the message is the same.
+async fn refuse(
+    api: &Api,
+    channel: &Channel,
+    context: Context<'_>,
+    body: &Value,
+    violations: Violations,
+) -> Result<HttpResponse, ApiError> {
+    if let Some(key) = request::key_of(body, context.header_key) {
+        let first = api.store.first_of_key(channel.workspace, &key).await?;
+        if let Some((first, known)) = first {
+            if known == fingerprint(channel, body) {
+                return replay(api, channel, first).await;
+            }
+        }
+    }
+    Err(ApiError::InvalidPayload(violations))
 }
 
 /// What would become of a request.

@@ -133,6 +133,13 @@ fn contents(fields: &mut Fields<'_>, violations: &mut Violations) -> Option<Vec<
     }
 }
 
+/// The deduplication key of a request, whatever else is wrong with it.
+pub(crate) fn key_of(value: &Value, header_key: HeaderKey<'_>) -> Option<MessageKey> {
+    let mut violations = Violations::default();
+    let mut fields = Fields::of(value, "", &mut violations)?;
+    key(&mut fields, header_key, &mut violations)
+}
+
 fn key(fields: &mut Fields<'_>, header_key: HeaderKey<'_>, violations: &mut Violations) -> Option<MessageKey> {
     let own = fields
         .text("messageId", violations)

@@ -11,13 +11,16 @@ use domain::limits::{
     TEMPLATE_PLACEHOLDERS_MAX, URL_CHARS_MAX,
 };
 use domain::violation::Violations;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use crate::reader::Fields;
 use crate::wire::NOT_YET;
 
 /// Longest locale, characters: language, script and region.
 const LOCALE_CHARS_MAX: usize = 20;
+
+/// Numbers with a fraction or an exponent keep all digits below this.
+const EXACT_BELOW: f64 = 1e15;
 
 /// Values by what they fill.
 #[derive(Default)]
@@ -90,7 +93,7 @@ fn parameters(fields: &mut Fields<'_>, filled: &mut Filled, violations: &mut Vio
         let value = one.required("value", violations);
         let text = match (kind, value) {
             (Some("string"), Some(Value::String(text))) => Some(text.clone()),
-            (Some("number"), Some(Value::Number(number))) => Some(number.to_string()),
+            (Some("number"), Some(Value::Number(number))) => one.keep("value", decimal(number), violations),
             (Some("boolean"), Some(Value::Bool(flag))) => Some(flag.to_string()),
             (Some(kind @ ("string" | "number" | "boolean")), Some(_)) => {
                 violations.add(one.path_of("value"), format!("must be a {kind}"));
@@ -109,6 +112,15 @@ fn parameters(fields: &mut Fields<'_>, filled: &mut Filled, violations: &mut Vio
             fill(filled, key, text, &one.path_of("key"), &one.path_of("value"), violations);
         }
         one.finish(violations);
+    }
+}
+
+/// A number as its shortest decimal.
+fn decimal(number: &Number) -> Result<String, String> {
+    match number.as_f64() {
+        Some(_) if !number.is_f64() => Ok(number.to_string()),
+        Some(float) if float.abs() < EXACT_BELOW => Ok(float.to_string()),
+        Some(_) | None => Err("has more digits than a number keeps: give it as a string".to_owned()),
     }
 }
 

@@ -91,6 +91,17 @@ async fn an_item_whose_key_belongs_to_another_request_is_rejected_and_the_others
 }
 
 #[tokio::test]
+async fn an_item_that_another_of_the_batch_replaces_is_told_to_be_skipped() {
+    let harness = Harness::start().await;
+    let mut item = message();
+    item["collapseKey"] = json!("balance");
+    let answer = harness.batch(&json!({ "messageRequests": [item, item] })).await.expect(202);
+    assert_eq!([&answer["results"][0]["status"], &answer["results"][1]["status"]], ["skipped", "accepted"]);
+    assert_eq!(answer["results"][0]["failure"]["code"], 16008);
+    assert_eq!(harness.rows("outbox").await, 1);
+}
+
+#[tokio::test]
 async fn items_keep_their_order() {
     let harness = Harness::start().await;
     let items: Vec<Value> = (0..100).map(|_| message()).collect();

@@ -30,6 +30,22 @@ async fn of_a_hundred_equal_requests_at_once_one_is_stored() {
 }
 
 #[tokio::test]
+async fn a_repetition_is_known_even_where_the_request_would_be_refused_now() {
+    let harness = Harness::start().await;
+    let first = text(&harness.send(&under_key("k")).await.expect(202), "id");
+    let channel = format!("/workspaces/{}/channels/{}", harness.tenant.workspace, harness.tenant.channel.id);
+    harness.admin(Method::PATCH, &channel, Some(json!({ "status": "inactive" }))).await.expect(200);
+    let again = harness.send(&under_key("k")).await;
+    assert_eq!(text(&again.expect(202), "id"), first);
+    assert!(is_replay(&again));
+    let mut other = under_key("k");
+    other["reference"] = json!("another");
+    harness.send(&other).await.expect(422);
+    harness.send(&under_key("l")).await.expect(422);
+    harness.stop().await;
+}
+
+#[tokio::test]
 async fn order_of_properties_white_space_and_escapes_make_no_other_request() {
     let harness = Harness::start().await;
     let first = r#"{"messageId":"k","receiver":{"contacts":[{"identifierKey":"phonenumber","identifierValue":"+254712345678"}]},"body":{"type":"text","text":{"text":"Hé"}}}"#;

@@ -3,6 +3,7 @@
 //! One transaction that begins with a lock for each such recipient: whoever comes second sees what the first has stored.
 //! May be repeated like the plain way; what is stored already is not decided again.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use deadpool_postgres::{Object, Transaction};
@@ -10,13 +11,13 @@ use domain::failure::FailureCode;
 use domain::id::MessageId;
 use domain::limits::SCHEDULE_AHEAD_MAX;
 use domain::message::MessageKey;
-use domain::options::MARKETING;
+use domain::options::{FrequencyCap, MARKETING};
 use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::{ACCEPT, Columns, NewMessage, ids};
-use crate::client::{ANSWER_WAIT, Params, Store, name_of, unsent};
+use crate::client::{ANSWER_WAIT, Params, Store, get, name_of, unsent};
 use crate::error::Error;
 use crate::message::{WAITING, first_id_at};
 
@@ -29,58 +30,73 @@ const LOCK: &str = "-- store.accept.careful.lock
 SELECT pg_advisory_xact_lock($1, r.key)
 FROM (SELECT DISTINCT hashtext(t.contact_id::text) AS key FROM unnest($2::uuid[]) AS t (contact_id) ORDER BY key OFFSET 0) r";
 
-// Counted are messages for marketing that were or will be sent within the days before or after. What the statement found
-// stored already (it is being repeated) keeps the fate it has.
-const CAPPED: &str = "-- store.accept.careful.capped
+// Counted are messages for marketing that were or will be sent within the days before or after; not one that waits and
+// is about to be replaced under the same collapse key. What the statement found stored already (it is being repeated)
+// keeps the fate it has: those that were capped come without a count.
+const COUNTED: &str = "-- store.accept.careful.counted
 WITH input AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::integer[], $7::integer[], $8::uuid[])
-    AS t (workspace_id, message_id, contact_id, message_key, planned_at, cap, days, first_id)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::integer[], $7::integer[],
+        $8::uuid[], $9::uuid[])
+    AS t (workspace_id, message_id, contact_id, message_key, planned_at, cap, days, first_id, collapse_id)
 ), asked AS (
-    SELECT i.workspace_id, i.message_id, i.contact_id, i.planned_at, i.cap, make_interval(days => i.days) AS span, i.first_id
+    SELECT i.workspace_id, i.message_id, i.contact_id, i.planned_at, i.cap, make_interval(days => i.days) AS span, i.first_id,
+        i.collapse_id
     FROM input i
     WHERE NOT EXISTS (SELECT FROM messages m WHERE m.workspace_id = i.workspace_id AND m.message_id = i.message_id)
     AND NOT EXISTS (SELECT FROM message_keys k WHERE k.workspace_id = i.workspace_id AND k.message_key = i.message_key)
 )
-SELECT a.message_id FROM asked a
+SELECT a.message_id, stored.messages FROM asked a
 CROSS JOIN LATERAL (
     SELECT count(c.message_id) AS messages FROM (
         SELECT m.message_id FROM messages m
         WHERE m.workspace_id = a.workspace_id AND m.contact_id = a.contact_id AND m.message_id >= a.first_id
-        AND m.use_case = $9 AND m.status <> ALL ('{rejected,skipped,deleted,sending_failed}')
+        AND m.use_case = $10 AND m.status <> ALL ('{rejected,skipped,deleted,sending_failed}')
         AND greatest(m.created_at, m.scheduled_for) > a.planned_at - a.span
         AND greatest(m.created_at, m.scheduled_for) < a.planned_at + a.span
+        AND NOT EXISTS (SELECT FROM outbox o WHERE o.workspace_id = m.workspace_id AND o.message_id = m.message_id
+            AND o.collapse_id = a.collapse_id
+            AND o.part = 0 AND o.tries = 0 AND NOT o.maybe_sent AND o.due_reason <> 'claimed')
         LIMIT a.cap
     ) c
 ) stored
-CROSS JOIN LATERAL (
-    SELECT count(b.message_id) AS messages FROM asked b
-    WHERE b.workspace_id = a.workspace_id AND b.contact_id = a.contact_id AND b.message_id < a.message_id
-    AND b.planned_at > a.planned_at - a.span AND b.planned_at < a.planned_at + a.span
-) beside
-WHERE stored.messages + beside.messages >= a.cap
 UNION ALL
-SELECT m.message_id FROM input i JOIN messages m ON m.workspace_id = i.workspace_id AND m.message_id = i.message_id
-WHERE m.failure_code = $10";
+SELECT m.message_id, NULL FROM input i JOIN messages m ON m.workspace_id = i.workspace_id AND m.message_id = i.message_id
+WHERE m.failure_code = $11";
 
-// Not begun: no try under way or counted, no part sent, none perhaps sent.
+// Of each key only the newest stays, whichever was stored first. Not begun: no try under way or counted, no part sent,
+// none perhaps sent.
 const COLLAPSE: &str = "-- store.accept.careful.collapse
 WITH replaced AS (
-    DELETE FROM outbox o USING outbox n
-    WHERE n.workspace_id = ANY ($1) AND n.message_id = ANY ($2)
-    AND o.workspace_id = n.workspace_id AND o.collapse_id = n.collapse_id AND o.message_id < n.message_id
+    DELETE FROM outbox o USING (
+        SELECT DISTINCT t.workspace_id, t.collapse_id FROM unnest($1::uuid[], $2::uuid[]) AS t (workspace_id, collapse_id)
+    ) c
+    CROSS JOIN LATERAL (
+        SELECT n.message_id FROM outbox n WHERE n.workspace_id = c.workspace_id AND n.collapse_id = c.collapse_id
+        ORDER BY n.message_id DESC LIMIT 1
+    ) newest
+    WHERE o.workspace_id = c.workspace_id AND o.collapse_id = c.collapse_id AND o.message_id < newest.message_id
     AND o.part = 0 AND o.tries = 0 AND NOT o.maybe_sent AND o.due_reason <> 'claimed'
     RETURNING o.workspace_id, o.message_id
 )
 UPDATE messages m SET status = 'skipped', failure_code = $3, failure_source = 'tuma', failure_source_code = '',
     updated_at = $4, last_status_at = $4
-FROM replaced r WHERE m.workspace_id = r.workspace_id AND m.message_id = r.message_id AND m.status = $5";
+FROM replaced r WHERE m.workspace_id = r.workspace_id AND m.message_id = r.message_id AND m.status = $5
+RETURNING m.message_id";
+
+/// What came of accepting with care.
+#[derive(Default)]
+pub(super) struct Careful {
+    /// Messages whose keys were new.
+    pub(super) won: Vec<MessageId>,
+    /// Messages over the frequency cap.
+    pub(super) capped: Vec<MessageId>,
+    /// Messages that a newer one has replaced.
+    pub(super) collapsed: Vec<MessageId>,
+}
 
 impl Store {
-    /// Stores messages; answers the ids whose keys were new, and those over the frequency cap.
-    pub(super) async fn accept_with_care(
-        &self,
-        messages: &[NewMessage],
-    ) -> Result<(Vec<MessageId>, Vec<MessageId>), Error> {
+    /// Stores messages.
+    pub(super) async fn accept_with_care(&self, messages: &[NewMessage]) -> Result<Careful, Error> {
         const NAME: &str = "store.accept.careful.accept";
         let mut client = self.borrow(NAME).await?;
         let started = Instant::now();
@@ -102,11 +118,7 @@ impl Store {
         result
     }
 
-    async fn carefully(
-        &self,
-        transaction: &Transaction<'_>,
-        messages: &[NewMessage],
-    ) -> Result<(Vec<MessageId>, Vec<MessageId>), Error> {
+    async fn carefully(&self, transaction: &Transaction<'_>, messages: &[NewMessage]) -> Result<Careful, Error> {
         let is_concerned = |m: &&NewMessage| m.frequency_cap.is_some() || m.collapse_id().is_some();
         let concerned = messages.iter().filter(is_concerned);
         let contacts: Vec<Uuid> =
@@ -115,14 +127,15 @@ impl Store {
         let capped = capped(transaction, messages).await?;
         let columns = Columns::of(messages, &capped)?;
         let won = ids(&run(transaction, ACCEPT, &columns.params()).await?)?;
-        let collapsing = || messages.iter().filter(|m| m.collapse_id().is_some());
-        let workspaces: Vec<Uuid> = collapsing().map(|m| m.workspace.0).collect();
-        let collapsed: Vec<Uuid> = collapsing().map(|m| m.id.0).collect();
-        if !collapsed.is_empty() {
+        let collapsing = || messages.iter().filter_map(|m| Some((m.workspace.0, m.collapse_id()?)));
+        let (workspaces, keys): (Vec<Uuid>, Vec<Uuid>) = collapsing().unzip();
+        let collapsed = if keys.is_empty() {
+            Vec::new()
+        } else {
             let code = FailureCode::Collapsed.number();
-            run(transaction, COLLAPSE, &[&workspaces, &collapsed, &code, &self.now(), &WAITING]).await?;
-        }
-        Ok((won, capped))
+            ids(&run(transaction, COLLAPSE, &[&workspaces, &keys, &code, &self.now(), &WAITING]).await?)?
+        };
+        Ok(Careful { won, capped, collapsed })
     }
 }
 
@@ -143,10 +156,60 @@ async fn capped(transaction: &Transaction<'_>, messages: &[NewMessage]) -> Resul
         &input.caps,
         &input.days,
         &input.first_ids,
+        &input.collapse_ids,
         &MARKETING,
         &FailureCode::FrequencyCapped.number(),
     ];
-    ids(&run(transaction, CAPPED, params).await?)
+    let (mut counted, mut capped) = (HashMap::new(), Vec::new());
+    for row in run(transaction, COUNTED, params).await? {
+        let id = MessageId(get(&row, 0)?);
+        match get::<Option<i64>>(&row, 1)? {
+            Some(count) => drop(counted.insert(id, count)),
+            None => capped.push(id),
+        }
+    }
+    capped.extend(over_cap(messages, &counted));
+    Ok(capped)
+}
+
+/// Which of the messages of one commit are over their cap, given how many stored ones count against each: one after the
+/// other in the order of their ids, so that only those that are sent count against the next.
+fn over_cap(messages: &[NewMessage], counted: &HashMap<MessageId, i64>) -> Vec<MessageId> {
+    let mut asked: Vec<&NewMessage> = messages.iter().filter(|m| counted.contains_key(&m.id)).collect();
+    asked.sort_unstable_by_key(|m| m.id);
+    let (mut kept, mut capped): (Vec<&NewMessage>, Vec<MessageId>) = (Vec::new(), Vec::new());
+    for message in asked {
+        let (Some(cap), Some((contact, _))) = (message.frequency_cap, &message.recipient) else { continue };
+        let is_of_contact = |other: &&&NewMessage| {
+            other.workspace == message.workspace && other.recipient.as_ref().is_some_and(|(known, _)| known == contact)
+        };
+        let others = || kept.iter().filter(is_of_contact);
+        if message.key.is_some() && others().any(|other| other.key == message.key) {
+            // The same request once more: it is answered with the other's message.
+            continue;
+        }
+        let counts = |other: &&&NewMessage| {
+            let is_replaced = other.collapse_id().is_some() && other.collapse_id() == message.collapse_id();
+            !is_replaced && planned_at(other).duration_since(planned_at(message)).abs() < days(cap)
+        };
+        let beside = i64::try_from(others().filter(counts).count()).unwrap_or(i64::MAX);
+        let stored = counted.get(&message.id).copied().unwrap_or_default();
+        if stored.saturating_add(beside) >= i64::from(cap.messages) {
+            capped.push(message.id);
+        } else {
+            kept.push(message);
+        }
+    }
+    capped
+}
+
+/// When a message is meant to be sent.
+fn planned_at(message: &NewMessage) -> Timestamp {
+    message.scheduled_for.map_or(message.created_at, |at| at.max(message.created_at))
+}
+
+fn days(cap: FrequencyCap) -> SignedDuration {
+    SignedDuration::from_hours(i64::from(cap.days) * HOURS_A_DAY)
 }
 
 /// Messages under a cap, as columns.
@@ -160,22 +223,23 @@ struct Capped<'a> {
     caps: Vec<i32>,
     days: Vec<i32>,
     first_ids: Vec<Uuid>,
+    collapse_ids: Vec<Option<Uuid>>,
 }
 
 impl<'a> Capped<'a> {
     fn push(&mut self, message: &'a NewMessage) {
         let (Some(cap), Some((contact, _))) = (message.frequency_cap, &message.recipient) else { return };
-        let planned = message.scheduled_for.map_or(message.created_at, |at| at.max(message.created_at));
-        let days = i32::try_from(cap.days).unwrap_or(i32::MAX);
+        let planned = planned_at(message);
         // Nothing accepted before can fall into the days: the furthest is as far ahead as may be scheduled.
-        let reach = SignedDuration::from_hours(i64::from(days) * HOURS_A_DAY) + SCHEDULE_AHEAD_MAX;
+        let reach = days(cap) + SCHEDULE_AHEAD_MAX;
         self.workspaces.push(message.workspace.0);
         self.ids.push(message.id.0);
         self.contacts.push(contact.0);
         self.keys.push(message.key.as_ref().map(MessageKey::as_str));
         self.planned.push(planned);
         self.caps.push(i32::try_from(cap.messages).unwrap_or(i32::MAX));
-        self.days.push(days);
+        self.days.push(i32::try_from(cap.days).unwrap_or(i32::MAX));
+        self.collapse_ids.push(message.collapse_id());
         self.first_ids.push(first_id_at(planned.checked_sub(reach).unwrap_or(Timestamp::UNIX_EPOCH)).0);
     }
 }

@@ -142,6 +142,59 @@ async fn of_one_group_only_the_newest_of_a_collapse_key_stays() {
 }
 
 #[tokio::test]
+async fn an_older_message_that_is_stored_after_a_newer_one_is_the_one_that_is_skipped() {
+    let f = Fixture::new().await;
+    let (older, newer) = (collapsing(&f, "balance"), collapsing(&f, "balance"));
+    assert!(older.id < newer.id);
+    assert_eq!(f.accept_one(&newer).await, Accepted::New);
+    assert_eq!(f.accept_one(&older).await, Accepted::Collapsed);
+    assert_eq!(f.status(&older).await, (Status::Skipped, Some(FailureCode::Collapsed)));
+    assert_eq!(f.status(&newer).await, (Status::Accepted, None));
+}
+
+#[tokio::test]
+async fn what_is_about_to_be_replaced_does_not_count_against_its_successor() {
+    let f = Fixture::new().await;
+    let now = f.store.now();
+    let of_key = || NewMessage { options: collapsing(&f, "offer").options, ..marketing(&f, now, ONE_A_DAY) };
+    let (first, second) = (of_key(), of_key());
+    let mut pair = [first, second];
+    pair.sort_by_key(|message| message.id);
+    assert_eq!(f.accept_one(&pair[0]).await, Accepted::New);
+    assert_eq!(f.accept_one(&pair[1]).await, Accepted::New);
+    assert_eq!(f.status(&pair[0]).await, (Status::Skipped, Some(FailureCode::Collapsed)));
+    assert_eq!(f.rows("outbox").await, 1);
+}
+
+#[tokio::test]
+async fn a_capped_neighbour_in_the_same_commit_counts_against_nobody() {
+    let f = Fixture::new().await;
+    let now = f.store.now();
+    assert_eq!(f.accept_one(&marketing(&f, now, ONE_A_DAY)).await, Accepted::New);
+    let at = |seconds: i64| {
+        let due = later(now, seconds);
+        NewMessage { scheduled_for: Some(due), due_at: due, ..marketing(&f, later(now, 1), ONE_A_DAY) }
+    };
+    let mut group = [at(DAY_SECONDS - 3600), at(DAY_SECONDS + 3600)];
+    // The capped one comes first.
+    let mut ids = [group[0].id, group[1].id];
+    ids.sort_unstable();
+    (group[0].id, group[1].id) = (ids[0], ids[1]);
+    assert_eq!(f.store.accept(&group).await.expect("accepted"), [Accepted::Capped, Accepted::New]);
+}
+
+#[tokio::test]
+async fn of_twins_under_one_key_in_one_commit_one_goes_and_the_other_is_its_replay() {
+    let f = Fixture::new().await;
+    let now = f.store.now();
+    let twins = [keyed(marketing(&f, now, ONE_A_DAY), "key-1"), keyed(marketing(&f, now, ONE_A_DAY), "key-1")];
+    let accepted = f.store.accept(&twins).await.expect("accepted");
+    assert_eq!(accepted.iter().filter(|accepted| **accepted == Accepted::New).count(), 1, "{accepted:?}");
+    assert!(accepted.iter().any(|accepted| matches!(accepted, Accepted::Replayed(_))), "{accepted:?}");
+    assert_eq!(f.rows("outbox").await, 1);
+}
+
+#[tokio::test]
 async fn what_has_begun_to_be_sent_is_not_replaced() {
     let f = Fixture::new().await;
     let first = collapsing(&f, "balance");

@@ -1,5 +1,7 @@
 //! `actions`: what a recipient can tap. One to three replies, or one request for a location.
 
+use std::collections::HashSet;
+
 use domain::content::{Button, check_text};
 use domain::limits::{BUTTONS_MAX, ROW_DESCRIPTION_UNITS_MAX};
 use domain::violation::Violations;
@@ -95,12 +97,12 @@ pub(super) fn read_answer(value: &Value, path: &str, violations: &mut Violations
 
 /// Notes texts and ids that occur more than once: WhatsApp tells buttons and rows apart by both.
 pub(super) fn note_repeated(answers: &[Answer], violations: &mut Violations) -> bool {
+    let (mut texts, mut ids) = (HashSet::new(), HashSet::new());
     let mut is_repeated = false;
-    for (position, answer) in answers.iter().enumerate() {
-        let before = &answers[..position];
-        let is_same_text = before.iter().any(|other| other.text == answer.text);
-        if is_same_text || before.iter().any(|other| other.id == answer.id) {
-            let name = if is_same_text { "text" } else { answer.id_name() };
+    for answer in answers {
+        let (is_new_text, is_new_id) = (texts.insert(&answer.text), ids.insert(&answer.id));
+        if !is_new_text || !is_new_id {
+            let name = if is_new_text { answer.id_name() } else { "text" };
             violations.add(format!("{}.{name}", answer.path), "must differ from the others of the message");
             is_repeated = true;
         }
