@@ -48,12 +48,18 @@ pub fn text_body(number: usize) -> String {
 pub enum Role {
     /// An HTTP server that reads the body and answers 202.
     Empty,
+    /// An HTTP server that sends the body back.
+    Echo,
     /// The same, with one row committed before the answer.
     OneRow,
     /// The gateway that takes requests and sends nothing, as `tuma serve --roles api` runs it.
     Gateway,
     /// The same without a log.
     GatewayWithoutLog,
+    /// The gateway that sends and takes no requests, as `tuma serve --roles worker` runs it.
+    Worker,
+    /// The gateway that does both, as `tuma serve` runs it.
+    Whole,
     /// Runs the computing part of accepting.
     Computing,
     /// Runs the storing part of accepting, one message at a time.
@@ -72,6 +78,9 @@ struct Cli {
     workspace: WorkspaceId,
     #[arg(long)]
     channel: ChannelId,
+    /// Where a gateway that sends sends to.
+    #[arg(long)]
+    sink: Option<String>,
 }
 
 /// Waits as long as an answer of the database takes, between two pieces of work: caches and processor cool down.
@@ -127,14 +136,25 @@ async fn start(cli: Cli, counter: Counter) -> Result<(Value, Answer), String> {
     let store = Store::connect(database, POOL_SIZE_DEFAULT, vault, metrics).await.map_err(|error| error.to_string())?;
     let serve = |address: SocketAddr| (json!({ "address": address }), usage(counter));
     let worker = |answer: Answer| (json!({}), answer);
+    let gateway = |roles: gateway::Roles| gateway::start(store.clone(), registry.clone(), roles, counter);
+    let log = || server::logging::start("info", server::logging::LogFormat::Text);
     Ok(match cli.role {
         Role::Empty => serve(floor::start_empty()?),
+        Role::Echo => serve(floor::start_echo()?),
         Role::OneRow => serve(floor::start_one_row(&cli.database_url).await?),
         Role::Gateway => {
-            server::logging::start("info", server::logging::LogFormat::Text);
-            serve(gateway::start(store, &registry)?)
+            log();
+            gateway(gateway::Roles { listens: true, sends_to: None })?
         }
-        Role::GatewayWithoutLog => serve(gateway::start(store, &registry)?),
+        Role::GatewayWithoutLog => gateway(gateway::Roles { listens: true, sends_to: None })?,
+        Role::Worker => {
+            log();
+            gateway(gateway::Roles { listens: false, sends_to: Some(cli.sink.ok_or("a worker needs a sink")?) })?
+        }
+        Role::Whole => {
+            log();
+            gateway(gateway::Roles { listens: true, sends_to: Some(cli.sink.ok_or("a gateway needs a sink")?) })?
+        }
         Role::Computing => worker(computing::worker(ground(&store, &cli).await?, store.now(), counter)),
         Role::StoringOne => worker(storing::worker(store.clone(), ground(&store, &cli).await?, 1, counter)),
         Role::StoringMany => {

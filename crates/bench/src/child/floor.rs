@@ -1,5 +1,5 @@
 //! What the machine charges for any server of this kind: actix-web with the gateway's settings, and a handler that only
-//! reads the body, or also commits it as one row.
+//! reads the body, sends it back, or also commits it as one row.
 //!
 //! The one row is the price of a commit a request on one connection, without the gateway's groups, which the gateway
 //! may well undercut.
@@ -25,6 +25,13 @@ struct Row {
 pub(super) fn start_empty() -> Result<SocketAddr, String> {
     serve(|config| {
         config.default_service(web::to(read));
+    })
+}
+
+/// Starts the server that sends the body back.
+pub(super) fn start_echo() -> Result<SocketAddr, String> {
+    serve(|config| {
+        config.default_service(web::to(echo));
     })
 }
 
@@ -60,6 +67,10 @@ fn serve(configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static) -> Res
 
 async fn read(body: Bytes) -> HttpResponse {
     if body.is_empty() { HttpResponse::BadRequest().finish() } else { HttpResponse::Accepted().finish() }
+}
+
+async fn echo(body: Bytes) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(body)
 }
 
 async fn commit(row: Data<Row>, body: Bytes) -> HttpResponse {

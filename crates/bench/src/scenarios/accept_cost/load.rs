@@ -8,8 +8,8 @@ use bench::child::{rest, text_body};
 use reqwest::Client;
 use tokio::task::JoinSet;
 
-use super::bed::Bed;
-use crate::rig::client;
+use crate::bed::Bed;
+use crate::limits::client;
 
 /// Who is sent to, and as whom.
 pub(super) struct Load {

@@ -16,11 +16,7 @@
 //!
 //! Bursts of all subjects take turns and medians are taken over the runs, since figures drift with the machine.
 
-mod bed;
-
 mod load;
-
-mod subject;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,10 +26,11 @@ use bench::child::storing::MESSAGES as MESSAGES_STORED;
 use bench::usage::Usage;
 use serde_json::{Value, json};
 
-use self::bed::Bed;
 use self::load::Load;
-use self::subject::{COUNTED, PLAIN, Subject};
-use crate::figures::{milliseconds, round};
+use crate::bed::Bed;
+use crate::figures::{median, milliseconds, round};
+use crate::machine::load as machine_load;
+use crate::subject::{COUNTED, PLAIN, Subject};
 
 /// What an accept may cost, microseconds of processor time.
 const BAR_MICROSECONDS: f64 = 60.0;
@@ -198,14 +195,4 @@ fn steps(plain: &Value, counted: &Value) -> Value {
 
 fn total(steps: &Value) -> f64 {
     steps.as_object().into_iter().flatten().filter_map(|(_, step)| step["microseconds"].as_f64()).sum()
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_unstable_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// Load averages, where the system tells them: others may be at work on the same machine.
-fn machine_load() -> Option<String> {
-    std::fs::read_to_string("/proc/loadavg").ok().map(|line| line.trim().to_owned())
 }

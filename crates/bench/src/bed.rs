@@ -1,0 +1,144 @@
+//! What a scenario stands on: a private PostgreSQL with `fsync` and `synchronous_commit` on, one database, one tenant.
+
+use std::path::PathBuf;
+
+use bench::child::SECRET_KEY;
+use cluster::Cluster;
+use domain::content::LongitudeSpelling;
+use domain::id::ChannelId;
+use domain::message::MessageType;
+use domain::phone::PhoneNumber;
+use prometheus::Registry;
+use store::Store;
+use store::channel::{ChannelSettings, ChannelStatus};
+use store::connect::Database;
+use store::metrics::Metrics;
+use store::vault::Vault;
+use testkit::Tenant;
+use tokio_postgres::{Client, NoTls};
+
+/// Connections for making tenants and channels.
+const POOL_SIZE: usize = 2;
+const NUMBER: &str = "+254110090747";
+const PROVIDER_KEY: &str = "bench-key";
+/// What fills with messages.
+const CLEAR: &str = "TRUNCATE messages, message_keys, outbox, attempts, contacts, message_tags, tags";
+
+/// A database with one tenant, and the cluster it lives in.
+pub(crate) struct Bed {
+    cluster: Cluster,
+    pub(crate) database_url: String,
+    pub(crate) tenant: Tenant,
+    store: Store,
+    client: Client,
+}
+
+impl Bed {
+    pub(crate) async fn make() -> Result<Self, String> {
+        let cluster = Cluster::ephemeral().await.map_err(|error| error.to_string())?;
+        cluster.create_database("bench").await.map_err(|error| error.to_string())?;
+        let database_url = cluster.url("bench");
+        let database = Database::parse(&database_url).map_err(|error| error.to_string())?;
+        store::migrate::run(&database).await.map_err(|error| error.to_string())?;
+        let metrics = Metrics::register(&Registry::new()).map_err(|error| error.to_string())?;
+        let vault = Vault::new(&SECRET_KEY, None);
+        let store = Store::connect(database, POOL_SIZE, vault, metrics).await.map_err(|error| error.to_string())?;
+        let tenant = Tenant::create(&store, PROVIDER_KEY).await;
+        tenant.lift_request_limits(&store).await;
+        let client = connect(&database_url).await?;
+        let bed = Self { cluster, database_url, tenant, store, client };
+        // A checkpoint that is due to the size of the log would fall into one run and not into another.
+        bed.execute("ALTER SYSTEM SET max_wal_size = '4GB'").await?;
+        bed.number("SELECT pg_reload_conf()::int::bigint").await?;
+        let is_durable =
+            "SELECT count(*) FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit') AND setting = 'on'";
+        if bed.number(is_durable).await? != 2 {
+            return Err("the cluster is not durable".to_owned());
+        }
+        Ok(bed)
+    }
+
+    /// Makes channels that send at a rate.
+    pub(crate) async fn channels(
+        &self,
+        count: usize,
+        message_type: MessageType,
+        messages_per_second: u32,
+    ) -> Result<Vec<ChannelId>, String> {
+        let settings = ChannelSettings {
+            name: "bench".to_owned(),
+            number: PhoneNumber::parse(NUMBER).map_err(|error| error.to_string())?,
+            message_type,
+            messages_per_second,
+            status: ChannelStatus::Active,
+            longitude_spelling: LongitudeSpelling::Both,
+        };
+        let mut channels = Vec::with_capacity(count);
+        for _ in 0..count {
+            let channel = Tenant::create_channel(&self.store, self.tenant.workspace, &settings, PROVIDER_KEY).await;
+            channels.push(channel.id);
+        }
+        Ok(channels)
+    }
+
+    /// The path of a channel's messages.
+    pub(crate) fn messages_path(&self, channel: ChannelId) -> String {
+        format!("/workspaces/{}/channels/{channel}/messages", self.tenant.workspace)
+    }
+
+    /// The path of a channel's batches.
+    pub(crate) fn batch_path(&self, channel: ChannelId) -> String {
+        format!("/workspaces/{}/channels/{channel}/batch/messages", self.tenant.workspace)
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) -> Result<(), String> {
+        self.client.batch_execute(sql).await.map_err(|error| describe(&error))
+    }
+
+    pub(crate) async fn number(&self, sql: &str) -> Result<i64, String> {
+        self.client.query_one(sql, &[]).await.map(|row| row.get(0)).map_err(|error| describe(&error))
+    }
+
+    /// Removes all messages, and writes out what is dirty.
+    pub(crate) async fn clear(&self) -> Result<(), String> {
+        self.execute(CLEAR).await?;
+        self.execute("CHECKPOINT").await
+    }
+
+    /// Frees channels whose owner was killed, so that the next owner does not wait.
+    pub(crate) async fn free_channels(&self) -> Result<(), String> {
+        self.execute("UPDATE channel_leases SET replica_id = NULL, expires_at = '-infinity'").await
+    }
+
+    /// After many rows came: what the background would do sooner or later, done before the clock runs.
+    pub(crate) async fn settle_down(&self) -> Result<(), String> {
+        self.execute("VACUUM (ANALYZE) messages").await?;
+        self.execute("VACUUM (ANALYZE) outbox").await?;
+        self.execute("CHECKPOINT").await
+    }
+
+    /// Where the cluster lives; goes with it.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.cluster.folder().to_path_buf()
+    }
+
+    pub(crate) async fn remove(self) -> Result<(), String> {
+        self.cluster.stop().await.map_err(|error| error.to_string())
+    }
+}
+
+/// A connection of its own.
+pub(crate) async fn connect(database_url: &str) -> Result<Client, String> {
+    let (client, connection) = tokio_postgres::connect(database_url, NoTls).await.map_err(|error| describe(&error))?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// What the database says, and not only that it said something.
+pub(crate) fn describe(error: &tokio_postgres::Error) -> String {
+    error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string)
+}
