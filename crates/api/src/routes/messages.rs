@@ -138,13 +138,12 @@ async fn refuse(
     body: &Value,
     violations: Violations,
 ) -> Result<HttpResponse, ApiError> {
-    if let Some(key) = request::key_of(body, context.header_key) {
-        let first = api.store.first_of_key(channel.workspace, &key).await?;
-        if let Some((first, known)) = first {
-            if known == fingerprint(channel, body) {
-                return replay(api, channel, first).await;
-            }
-        }
+    let first = match request::key_of(body, context.header_key) {
+        Some(key) => api.store.first_of_key(channel.workspace, &key).await?,
+        None => None,
+    };
+    if let Some((first, _)) = first.filter(|(_, known)| *known == fingerprint(channel, body)) {
+        return replay(api, channel, first).await;
     }
     Err(ApiError::InvalidPayload(violations))
 }
