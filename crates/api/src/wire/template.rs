@@ -19,7 +19,7 @@ use crate::wire::NOT_YET;
 /// Longest locale, characters: language, script and region.
 const LOCALE_CHARS_MAX: usize = 20;
 
-/// Numbers with a fraction or an exponent keep all digits below this.
+/// Numbers keep all their digits below this.
 const EXACT_BELOW: f64 = 1e15;
 
 /// Values by what they fill.
@@ -117,10 +117,10 @@ fn parameters(fields: &mut Fields<'_>, filled: &mut Filled, violations: &mut Vio
 
 /// A number as its shortest decimal.
 fn decimal(number: &Number) -> Result<String, String> {
-    match number.as_f64() {
-        Some(_) if !number.is_f64() => Ok(number.to_string()),
-        Some(float) if float.abs() < EXACT_BELOW => Ok(float.to_string()),
-        Some(_) | None => Err("has more digits than a number keeps: give it as a string".to_owned()),
+    match number.as_f64().filter(|float| float.abs() < EXACT_BELOW) {
+        Some(float) if number.is_f64() => Ok(float.to_string()),
+        Some(_) => Ok(number.to_string()),
+        None => Err("has more digits than a number keeps: give it as a string".to_owned()),
     }
 }
 
