@@ -67,8 +67,8 @@ pub(crate) struct NumberParameter {
     r#type: String,
     #[schema(schema_with = words::placeholder)]
     key: String,
-    /// What fills the place; less than 10^15 in size.
-    #[schema(exclusive_minimum = -1e15, exclusive_maximum = 1e15, examples(2))]
+    /// What fills the place; at most 15 digits.
+    #[schema(minimum = -999999999999999.0, maximum = 999999999999999.0, examples(2))]
     value: f64,
 }
 

@@ -19,8 +19,8 @@ use crate::wire::NOT_YET;
 /// Longest locale, characters: language, script and region.
 const LOCALE_CHARS_MAX: usize = 20;
 
-/// Numbers keep all their digits below this.
-const EXACT_BELOW: f64 = 1e15;
+/// Numbers keep all their digits up to this.
+const EXACT_MAX: f64 = 999_999_999_999_999.0;
 
 /// Values by what they fill.
 #[derive(Default)]
@@ -117,7 +117,7 @@ fn parameters(fields: &mut Fields<'_>, filled: &mut Filled, violations: &mut Vio
 
 /// A number as its shortest decimal.
 fn decimal(number: &Number) -> Result<String, String> {
-    match number.as_f64().filter(|float| float.abs() < EXACT_BELOW) {
+    match number.as_f64().filter(|float| float.abs() <= EXACT_MAX) {
         Some(float) if number.is_f64() => Ok(float.to_string()),
         Some(_) => Ok(number.to_string()),
         None => Err("has more digits than a number keeps: give it as a string".to_owned()),
