@@ -8,7 +8,7 @@ use domain::failure::FailureCode;
 use domain::id::{ContactId, MessageId, PartId, WorkspaceId};
 use domain::lifecycle::Status;
 use domain::limits::REFERENCE_CHARS_MAX;
-use domain::message::Lane;
+use domain::message::{Lane, MessageKey};
 use domain::options::Options;
 use domain::phone::PhoneNumber;
 use domain::schedule::{self, DueReason};
@@ -50,6 +50,25 @@ pub(crate) fn fingerprint(channel: &Channel, request: &Value) -> Fingerprint {
     let mut bytes = channel.id.0.as_bytes().to_vec();
     write_canonical(request, "messageId", &mut bytes);
     Sha256::digest(&bytes).into()
+}
+
+/// For each request under its key: its first message, if the same was accepted before. It is answered again also where the
+/// request would be refused now, since the channel may have been switched off, or a setting changed.
+///
+/// # Errors
+/// When the database cannot be used.
+pub(crate) async fn replays(
+    store: &Store,
+    channel: &Channel,
+    requests: &[(MessageKey, &Value)],
+) -> Result<Vec<Option<MessageId>>, ApiError> {
+    let keys: Vec<MessageKey> = requests.iter().map(|(key, _)| key.clone()).collect();
+    let firsts = store.firsts(channel.workspace, &keys).await?;
+    let first_of = |(key, request): &(MessageKey, &Value)| {
+        let first = firsts.iter().find(|first| first.key == key.as_str())?;
+        (first.fingerprint == fingerprint(channel, request)).then_some(first.message)
+    };
+    Ok(requests.iter().map(first_of).collect())
 }
 
 /// The message of a request.

@@ -156,13 +156,14 @@ async fn around(
     let id = Uuid::new_v4().to_string();
     let route = request.match_pattern().unwrap_or_else(|| "unknown".to_owned());
     let method = known_method(request.method().as_str());
-    let metrics = request.app_data::<Data<Api>>().map(|api| api.metrics.clone());
+    let api = request.app_data::<Data<Api>>().cloned();
+    let metrics = api.as_ref().map(|api| &api.metrics);
     let span = tracing::info_span!("request", id, method, route);
     let called = AssertUnwindSafe(async { next.call(request).await }).catch_unwind().instrument(span).await;
     let mut answered = match called {
         Ok(Ok(response)) => {
             let mut response = response.map_into_boxed_body();
-            rate_limit::show(&mut response, metrics.as_ref());
+            rate_limit::show(&mut response, metrics);
             Ok(response)
         }
         Ok(Err(error)) => Err(error.error_response()),

@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn workspaces_held_are_bounded_and_idle_ones_go_first() {
         let (rates, clock) = rates();
-        let held = || rates.used.lock().unwrap().len();
+        let held = || rates.used.lock().expect("no test panics while it holds it").len();
         for number in 1..=WORKSPACES_MAX as u128 {
             rates.count(workspace(number), &Method::GET, LIMITS, 1);
         }

@@ -311,13 +311,8 @@ impl<P: Provider> Lane<P> {
         match self.health.gate {
             Some(gate) if gate.until > self.shared.store.now() => self.instant_of(gate.until),
             Some(_) | None => {
-                let room = self.room();
-                if room.total == 0 {
-                    // A call that ends comes first.
-                    return Instant::now() + IDLE_LOOK;
-                }
-                let looks = self.look_at.into_iter().zip(room.lanes).filter_map(|(at, room)| (room > 0).then_some(at));
-                looks.min().unwrap_or_else(|| Instant::now() + IDLE_LOOK)
+                // A call that ends comes first.
+                first_look(self.room(), self.look_at).unwrap_or_else(|| Instant::now() + IDLE_LOOK)
             }
         }
     }
@@ -438,10 +433,33 @@ impl<P: Provider> Lane<P> {
     }
 }
 
+/// When a claim may find something that there is room for; `None` without room.
+fn first_look(room: Room, look_at: [Instant; LANES]) -> Option<Instant> {
+    let looks = look_at.into_iter().zip(room.lanes).filter_map(|(at, room)| (room > 0).then_some(at));
+    looks.min().filter(|_| room.total > 0)
+}
+
 impl<P> Drop for Lane<P> {
     fn drop(&mut self) {
         if let Some(gate) = self.health.gate {
             self.shared.metrics.gates_closed.with_label_values(&[gate.reason.as_str()]).dec();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_without_room_does_not_look_at_all() {
+        let now = Instant::now();
+        let (soon, later) = (now + Duration::from_secs(1), now + Duration::from_secs(2));
+        let looks = [now, later, soon];
+        // As while a probe is under way: there would be one in each lane, and none in all.
+        assert_eq!(first_look(Room { lanes: [1; LANES], total: 0 }, looks), None);
+        assert_eq!(first_look(Room { lanes: [1; LANES], total: 1 }, looks), Some(now));
+        assert_eq!(first_look(Room { lanes: [0, 5, 5], total: 10 }, looks), Some(soon));
+        assert_eq!(first_look(Room::default(), looks), None);
     }
 }

@@ -192,26 +192,27 @@ impl Store {
             .collect()
     }
 
-    /// The message that came first under a key, and the fingerprint of its request.
+    /// The messages that came first under keys of a workspace, each with key and fingerprint of its request; keys that
+    /// are not taken are left out.
     ///
     /// # Errors
     /// When the database cannot be used.
-    pub async fn first_of_key(
-        &self,
-        workspace: WorkspaceId,
-        key: &MessageKey,
-    ) -> Result<Option<(MessageId, Vec<u8>)>, Error> {
-        let (workspaces, keys) = ([workspace.0], [key.as_str()]);
-        let row = self.maybe_one(FIRST_OF_KEYS, &[&&workspaces[..], &&keys[..]]).await?;
-        row.map(|row| Ok((MessageId(get(&row, 2)?), get(&row, 3)?))).transpose()
+    pub async fn firsts(&self, workspace: WorkspaceId, keys: &[MessageKey]) -> Result<Vec<First>, Error> {
+        let workspaces = vec![workspace.0; keys.len()];
+        let keys = keys.iter().map(|key| Some(key.as_str())).collect();
+        self.first_of(workspaces, keys).await
     }
 
     async fn first_of_keys(&self, lost: &[&NewMessage]) -> Result<Vec<First>, Error> {
-        if lost.is_empty() {
+        let workspaces = lost.iter().map(|m| m.workspace.0).collect();
+        let keys = lost.iter().map(|m| m.key.as_ref().map(MessageKey::as_str)).collect();
+        self.first_of(workspaces, keys).await
+    }
+
+    async fn first_of(&self, workspaces: Vec<Uuid>, keys: Vec<Option<&str>>) -> Result<Vec<First>, Error> {
+        if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let workspaces: Vec<Uuid> = lost.iter().map(|m| m.workspace.0).collect();
-        let keys: Vec<Option<&str>> = lost.iter().map(|m| m.key.as_ref().map(MessageKey::as_str)).collect();
         let rows = self.query(FIRST_OF_KEYS, &[&workspaces, &keys]).await?;
         rows.iter()
             .map(|row| {
@@ -227,11 +228,15 @@ impl Store {
 }
 
 /// The message that came first under a key.
-struct First {
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct First {
     workspace: WorkspaceId,
-    key: String,
-    message: MessageId,
-    fingerprint: Vec<u8>,
+    /// The key.
+    pub key: String,
+    /// The message.
+    pub message: MessageId,
+    /// Its request, hashed.
+    pub fingerprint: Vec<u8>,
 }
 
 impl First {

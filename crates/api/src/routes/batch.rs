@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::messages::{IDEMPOTENCY_KEY, read};
 use crate::access::Scope;
-use crate::admission::{as_stored, fingerprint, look_up, new_message, rejected};
+use crate::admission::{as_stored, fingerprint, look_up, new_message, rejected, replays};
 use crate::app::Api;
 use crate::body::{MESSAGE_BYTES_MAX, read_json};
 use crate::errors::ApiError;
@@ -27,7 +27,7 @@ use crate::openapi::parameters::ChannelPath;
 use crate::wire::batch;
 use crate::wire::mentions::Mentions;
 use crate::wire::query::read_none;
-use crate::wire::request::Context;
+use crate::wire::request::{self, Context, MessageRequest};
 use crate::wire::response::{failure, status_details};
 
 /// Body of a batch: 5 MB (contract, section 2).
@@ -70,19 +70,35 @@ pub(crate) async fn send_batch(
         let text = "is for one message: give each message of a batch a messageId";
         return Err(ApiError::violation("Idempotency-Key", text));
     }
-    let items = batch::read(&body).map_err(ApiError::InvalidPayload)?;
+    let values = batch::read(&body).map_err(ApiError::InvalidPayload)?;
     let batch = Uuid::new_v4();
-    let messages = read_items(&api, &channel, items, batch).await?;
-    let outcomes = store(&api, &channel, items, messages, batch).await?;
+    let items = read_items(&api, &channel, values, batch).await?;
+    let fates = store(&api, &channel, values, items, batch).await?;
+    let outcomes = outcomes(&api, &channel, &fates).await?;
     let ids: Vec<Uuid> = outcomes.iter().map(|outcome| outcome.id).collect();
     Ok(HttpResponse::Accepted().json(json!({ "batchId": batch, "messageIds": ids, "results": outcomes })))
 }
 
-/// The message of each item; of one that cannot be sent, a rejected message.
-async fn read_items(api: &Api, channel: &Channel, items: &[Value], batch: Uuid) -> Result<Vec<NewMessage>, ApiError> {
+/// What an item is before anything is stored.
+enum Item {
+    /// A message to store, a rejected one where the item cannot be sent.
+    Message(Box<NewMessage>),
+    /// The same request was accepted before.
+    Replay(MessageId),
+}
+
+/// What became of an item.
+enum Fate {
+    /// Stored.
+    Stored(Box<NewMessage>, Accepted),
+    /// The same request was accepted before.
+    Replayed(MessageId),
+}
+
+async fn read_items(api: &Api, channel: &Channel, values: &[Value], batch: Uuid) -> Result<Vec<Item>, ApiError> {
     let settings = api.access.settings(&api.store, channel.workspace).await?;
     let mut mentions = Mentions::default();
-    items.iter().for_each(|item| mentions.add(item));
+    values.iter().for_each(|value| mentions.add(value));
     let known = look_up(&api.store, channel.workspace, &mentions).await?;
     let now = api.store.now();
     let context = Context {
@@ -92,77 +108,103 @@ async fn read_items(api: &Api, channel: &Channel, items: &[Value], batch: Uuid) 
         known: &known,
         link_parameters: &settings.link_parameters,
     };
-    let message = |item: &Value| {
-        if item.to_string().len() > MESSAGE_BYTES_MAX {
-            let text = format!("must not be larger than {MESSAGE_BYTES_MAX} bytes");
-            return rejected(channel, &Value::Null, &violation(".", text), now);
-        }
-        match read(item, channel, context) {
-            Ok(read) => new_message(channel, &settings, read, fingerprint(channel, item), now),
-            Err(violations) => rejected(channel, item, &violations, now),
-        }
+    let reads: Vec<_> = values.iter().map(|value| (value, read(value, channel, context))).collect();
+    let refused = reads.iter().filter(|(_, read)| read.is_err());
+    let under_keys: Vec<_> =
+        refused.filter_map(|(value, _)| Some((request::key_of(value, Ok(None))?, *value))).collect();
+    let replays = replays(&api.store, channel, &under_keys).await?;
+    let replay_of = |value: &Value| {
+        under_keys
+            .iter()
+            .zip(&replays)
+            .find(|((_, known), _)| std::ptr::eq(*known, value))
+            .and_then(|(_, first)| *first)
     };
-    Ok(items.iter().map(message).map(|message| NewMessage { batch: Some(batch), ..message }).collect())
+    let item = |(value, read): (&Value, Result<MessageRequest, Violations>)| {
+        let message = match read {
+            Ok(read) => new_message(channel, &settings, read, fingerprint(channel, value), now),
+            Err(violations) => match replay_of(value) {
+                Some(first) => return Item::Replay(first),
+                None => rejected(channel, value, &violations, now),
+            },
+        };
+        // Beyond what is taken of a single message, nothing of the item is kept.
+        let is_small = value.to_string().len() <= MESSAGE_BYTES_MAX;
+        let message = if is_small { message } else { rejected(channel, &Value::Null, &too_large(), now) };
+        Item::Message(Box::new(NewMessage { batch: Some(batch), ..message }))
+    };
+    Ok(reads.into_iter().map(item).collect())
 }
 
 /// Stores the messages; an item whose deduplication key belongs to another request ends as a rejected message, too.
 async fn store(
     api: &Api,
     channel: &Channel,
-    items: &[Value],
-    messages: Vec<NewMessage>,
+    values: &[Value],
+    items: Vec<Item>,
     batch: Uuid,
-) -> Result<Vec<Outcome>, ApiError> {
-    let accepted = api.writer.accept(messages.clone()).await?;
-    let mut conflicts = Vec::new();
-    let mut replayed: Vec<MessageId> = Vec::new();
-    for (item, accepted) in items.iter().zip(&accepted) {
-        match accepted {
-            Accepted::New | Accepted::Capped | Accepted::Collapsed => {}
-            Accepted::Replayed(first) => replayed.push(*first),
-            Accepted::Conflict(_) => {
-                let conflict = violation(".messageId", "another request was accepted under this messageId");
-                let message = rejected(channel, item, &conflict, api.store.now());
-                conflicts.push(NewMessage { batch: Some(batch), ..message });
-            }
-        }
-    }
-    count(api, channel, &messages, &accepted);
-    // From here on the others are stored: no answer may say that nothing is.
-    if !conflicts.is_empty() && api.writer.accept(conflicts.clone()).await.is_err() {
-        tracing::warn!(conflicts = conflicts.len(), "rejected items of a batch are told of, but not kept");
-    }
-    let firsts = api.store.messages(channel.workspace, &replayed).await.map_err(|_| ApiError::OutcomeUnknown)?;
-    let mut conflicts = conflicts.iter();
-    let outcome = |(message, accepted): (&NewMessage, &Accepted)| match accepted {
-        Accepted::New | Accepted::Capped | Accepted::Collapsed => {
-            Some(outcome(&as_stored(channel, message, *accepted), false))
-        }
-        Accepted::Replayed(id) => firsts.iter().find(|first| first.id == *id).map(|first| outcome(first, true)),
-        Accepted::Conflict(_) => {
-            conflicts.next().map(|message| outcome(&as_stored(channel, message, Accepted::New), false))
-        }
+) -> Result<Vec<Fate>, ApiError> {
+    let message = |item: &Item| match item {
+        Item::Message(message) => Some(NewMessage::clone(message)),
+        Item::Replay(_) => None,
     };
-    messages.iter().zip(&accepted).map(outcome).collect::<Option<_>>().ok_or(ApiError::OutcomeUnknown)
+    let mut accepted = api.writer.accept(items.iter().filter_map(message).collect()).await?.into_iter();
+    let mut conflicts = Vec::new();
+    let mut fates = Vec::with_capacity(items.len());
+    for (item, value) in items.into_iter().zip(values) {
+        fates.push(match item {
+            Item::Replay(first) => Fate::Replayed(first),
+            Item::Message(message) => match accepted.next().ok_or(ApiError::OutcomeUnknown)? {
+                accepted @ (Accepted::New | Accepted::Capped | Accepted::Collapsed) => Fate::Stored(message, accepted),
+                Accepted::Replayed(first) => Fate::Replayed(first),
+                Accepted::Conflict(_) => {
+                    let message = rejected(channel, value, &taken_key(), api.store.now());
+                    let message = NewMessage { batch: Some(batch), ..message };
+                    conflicts.push(message.clone());
+                    Fate::Stored(Box::new(message), Accepted::New)
+                }
+            },
+        });
+    }
+    count(api, channel, &fates);
+    // From here on the others are stored: no answer may say that nothing is.
+    let kept = conflicts.len();
+    if kept > 0 && api.writer.accept(conflicts).await.is_err() {
+        tracing::warn!(conflicts = kept, "rejected items of a batch are told of, but not kept");
+    }
+    Ok(fates)
 }
 
 /// Tells metrics and engine of what was stored.
-fn count(api: &Api, channel: &Channel, messages: &[NewMessage], accepted: &[Accepted]) {
+fn count(api: &Api, channel: &Channel, fates: &[Fate]) {
     let mut due: [bool; Lane::ALL.len()] = Default::default();
-    for (message, accepted) in messages.iter().zip(accepted) {
-        match accepted {
-            Accepted::New => {
+    for fate in fates {
+        match fate {
+            Fate::Stored(message, _) if message.rejected.is_some() => {}
+            Fate::Stored(message, accepted) => {
                 api.metrics.accepted.inc();
-                due[message.lane.index()] |= message.rejected.is_none() && message.due_at <= message.created_at;
+                due[message.lane.index()] |= *accepted == Accepted::New && message.due_at <= message.created_at;
             }
-            Accepted::Capped | Accepted::Collapsed => api.metrics.accepted.inc(),
-            Accepted::Replayed(_) => api.metrics.replayed.inc(),
-            Accepted::Conflict(_) => {}
+            Fate::Replayed(_) => api.metrics.replayed.inc(),
         }
     }
     for lane in Lane::ALL.into_iter().filter(|lane| due[lane.index()]) {
         (api.due)(channel.id, lane);
     }
+}
+
+async fn outcomes(api: &Api, channel: &Channel, fates: &[Fate]) -> Result<Vec<Outcome>, ApiError> {
+    let replayed = |fate: &Fate| match fate {
+        Fate::Stored(..) => None,
+        Fate::Replayed(first) => Some(*first),
+    };
+    let firsts: Vec<MessageId> = fates.iter().filter_map(replayed).collect();
+    let firsts = api.store.messages(channel.workspace, &firsts).await.map_err(|_| ApiError::OutcomeUnknown)?;
+    let outcome = |fate: &Fate| match fate {
+        Fate::Stored(message, accepted) => Some(outcome(&as_stored(channel, message, *accepted), false)),
+        Fate::Replayed(id) => firsts.iter().find(|first| first.id == *id).map(|first| outcome(first, true)),
+    };
+    fates.iter().map(outcome).collect::<Option<_>>().ok_or(ApiError::OutcomeUnknown)
 }
 
 fn outcome(message: &Message, is_replayed: bool) -> Outcome {
@@ -174,6 +216,14 @@ fn outcome(message: &Message, is_replayed: bool) -> Outcome {
         failure: message.failure.as_ref().map(|ended| json!(failure(ended))),
         details: if is_invalid { message.reason.clone() } else { status_details(message) },
     }
+}
+
+fn too_large() -> Violations {
+    violation(".", format!("must not be larger than {MESSAGE_BYTES_MAX} bytes"))
+}
+
+fn taken_key() -> Violations {
+    violation(".messageId", "another request was accepted under this messageId")
 }
 
 fn violation(path: &str, text: impl Into<String>) -> Violations {

@@ -15,7 +15,7 @@ use store::workspace::Workspace;
 use uuid::Uuid;
 
 use crate::access::Scope;
-use crate::admission::{as_stored, ended_by, fingerprint, look_up, new_message};
+use crate::admission::{as_stored, ended_by, fingerprint, look_up, new_message, replays};
 use crate::app::Api;
 use crate::body::{MESSAGE_BYTES_MAX, read_json};
 use crate::errors::ApiError;
@@ -77,7 +77,13 @@ pub(crate) async fn send_message(
     match (dry_run, read) {
         (Some(DryRun { .. }), read) => Ok(HttpResponse::Ok().json(plan(&api, &channel, read, context.now))),
         (None, Ok(read)) => accept(&api, &channel, &settings, read, &body, context.now).await,
-        (None, Err(violations)) => refuse(&api, &channel, context, &body, violations).await,
+        (None, Err(violations)) => {
+            let under_key = request::key_of(&body, context.header_key).map(|key| (key, &body));
+            match replays(&api.store, &channel, under_key.as_slice()).await?.pop().flatten() {
+                Some(first) => replay(&api, &channel, first).await,
+                None => Err(ApiError::InvalidPayload(violations)),
+            }
+        }
     }
 }
 
@@ -127,25 +133,6 @@ async fn replay(api: &Api, channel: &Channel, first: MessageId) -> Result<HttpRe
     api.metrics.replayed.inc();
     let first = api.store.message(channel.workspace, first).await?.ok_or(ApiError::Unavailable)?;
     Ok(HttpResponse::Accepted().insert_header((IDEMPOTENT_REPLAYED, "true")).json(view(&first)?))
-}
-
-/// What a request with violations is answered: the first message, if the same request was accepted before. Since then
-/// the channel may have been switched off, or a setting changed; the message is the same.
-async fn refuse(
-    api: &Api,
-    channel: &Channel,
-    context: Context<'_>,
-    body: &Value,
-    violations: Violations,
-) -> Result<HttpResponse, ApiError> {
-    let first = match request::key_of(body, context.header_key) {
-        Some(key) => api.store.first_of_key(channel.workspace, &key).await?,
-        None => None,
-    };
-    if let Some((first, _)) = first.filter(|(_, known)| *known == fingerprint(channel, body)) {
-        return replay(api, channel, first).await;
-    }
-    Err(ApiError::InvalidPayload(violations))
 }
 
 /// What would become of a request.

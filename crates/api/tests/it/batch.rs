@@ -91,6 +91,26 @@ async fn an_item_whose_key_belongs_to_another_request_is_rejected_and_the_others
 }
 
 #[tokio::test]
+async fn an_item_that_was_accepted_before_is_known_even_where_it_would_be_refused_now() {
+    let harness = Harness::start().await;
+    let batch = json!({ "messageRequests": [under_key("a"), under_key("b")] });
+    let first = harness.batch(&batch).await.expect(202);
+    let channel = format!("/workspaces/{}/channels/{}", harness.tenant.workspace, harness.tenant.channel.id);
+    harness.admin(Method::PATCH, &channel, Some(json!({ "status": "inactive" }))).await.expect(200);
+    let again = json!({ "messageRequests": [under_key("a"), under_key("c"), under_key("b")] });
+    let again = harness.batch(&again).await.expect(202);
+    assert_eq!([&again["messageIds"][0], &again["messageIds"][2]], [&first["messageIds"][0], &first["messageIds"][1]]);
+    assert_eq!(
+        [&again["results"][0]["idempotentReplayed"], &again["results"][1]["status"]],
+        [&json!(true), &json!("rejected")]
+    );
+    assert_eq!((harness.rows("messages").await, harness.rows("outbox").await), (3, 2));
+    // All of them, and nothing is left to store.
+    let all = harness.batch(&batch).await.expect(202);
+    assert_eq!(all["messageIds"], first["messageIds"]);
+}
+
+#[tokio::test]
 async fn an_item_that_another_of_the_batch_replaces_is_told_to_be_skipped() {
     let harness = Harness::start().await;
     let mut item = message();

@@ -129,7 +129,8 @@ fn render_flow(flow: &Flow) -> (&'static str, Value) {
     ("/api/v1/whatsapp/interactive/flows", body)
 }
 
-/// Lipachat docs, "Sending Message Templates": `components` is an object here. The shape of buttons is a guess.
+/// Lipachat docs, "Sending Message Templates": `components` is an object here. The shape of buttons is a guess after the
+/// provider whose shape the rest resembles: only buttons with a value are listed, in order.
 fn render_template(template: &Template) -> (&'static str, Value) {
     let mut components = Map::new();
     if let Some(header) = &template.header {
