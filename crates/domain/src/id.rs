@@ -53,6 +53,8 @@ id! {
     AccessKeyId,
     /// One call to the provider; carried by every repetition of that call.
     PartId,
+    /// An account with the provider: what channels with the same provider key have in common.
+    AccountId,
     /// A running tuma process.
     ReplicaId,
 }

@@ -19,6 +19,10 @@ pub mod message;
 
 pub mod lanes;
 
+pub mod spacing;
+
+pub mod fairness;
+
 pub mod options;
 
 pub mod links;

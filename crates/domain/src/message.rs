@@ -124,7 +124,7 @@ impl MessageType {
 }
 
 /// Which queue of a channel a message waits in; urgent goes first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Lane {
     /// One-time passwords.
     Urgent,

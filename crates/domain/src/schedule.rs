@@ -16,13 +16,18 @@ pub enum DueReason {
     BackOff,
     /// The channel's gate, which closed while the message was being sent.
     Gate,
+    /// The recipient's own pace: one number may not write to another as often as it likes.
+    Recipient,
+    /// An earlier message to the same recipient.
+    Order,
     /// The result of a call. The row falls due again by itself if no result is settled.
     Claimed,
 }
 
 impl DueReason {
     /// All.
-    pub const ALL: [Self; 4] = [Self::Requested, Self::BackOff, Self::Gate, Self::Claimed];
+    pub const ALL: [Self; 6] =
+        [Self::Requested, Self::BackOff, Self::Gate, Self::Recipient, Self::Order, Self::Claimed];
 
     /// The word stored.
     #[must_use]
@@ -31,6 +36,8 @@ impl DueReason {
             Self::Requested => "requested",
             Self::BackOff => "back_off",
             Self::Gate => "gate",
+            Self::Recipient => "recipient",
+            Self::Order => "order",
             Self::Claimed => "claimed",
         }
     }
