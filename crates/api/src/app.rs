@@ -16,6 +16,7 @@ use domain::id::ChannelId;
 use domain::message::Lane;
 use domain::provider::Preview;
 use futures_util::FutureExt;
+use jiff::Timestamp;
 use secrecy::SecretString;
 use store::Store;
 use store::writer::AcceptWriter;
@@ -31,8 +32,8 @@ use crate::routes::{admin, batch, channels, contacts, docs, message_lists, messa
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MESSAGEBIRD_REQUEST_ID: HeaderName = HeaderName::from_static("messagebird-request-id");
 
-/// Told when something of a channel's lane is due now.
-pub type DueHint = Arc<dyn Fn(ChannelId, Lane) + Send + Sync>;
+/// Told after a commit that something of a channel's lane is due, and since when.
+pub type DueHint = Arc<dyn Fn(ChannelId, Lane, Timestamp) + Send + Sync>;
 
 /// What handlers share.
 pub struct Api {

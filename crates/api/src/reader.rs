@@ -37,6 +37,12 @@ impl<'a> Fields<'a> {
         self.object.get(name).filter(|value| !value.is_null())
     }
 
+    /// Whether a property is `null`, where that says more than its absence.
+    pub(crate) fn is_null(&mut self, name: &'static str) -> bool {
+        self.asked.push(name);
+        self.object.get(name).is_some_and(Value::is_null)
+    }
+
     /// A property that must be there.
     pub(crate) fn required(&mut self, name: &'static str, violations: &mut Violations) -> Option<&'a Value> {
         let found = self.optional(name);

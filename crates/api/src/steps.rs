@@ -74,6 +74,7 @@ mod tests {
     use domain::message::MessageType;
     use domain::options::FrequencyCap;
     use domain::phone::PhoneNumber;
+    use domain::spacing::RecipientRate;
     use store::channel::{ChannelSettings, ChannelStatus};
     use store::workspace::RequestLimits;
     use uuid::Uuid;
@@ -89,6 +90,8 @@ mod tests {
             messages_per_second: 80,
             status: ChannelStatus::Active,
             longitude_spelling: LongitudeSpelling::Both,
+            account_messages_per_second: None,
+            recipient_rate: RecipientRate::default(),
         };
         let now = Timestamp::UNIX_EPOCH;
         let (workspace, connector) = (WorkspaceId(Uuid::nil()), Uuid::nil());
@@ -102,6 +105,7 @@ mod tests {
             link_parameters: LinkParameters::default(),
             request_limits: RequestLimits { posts_per_second: 500, gets_per_second: 50 },
             body_retention_days: 30,
+            weight: 1,
             created_at: now,
             updated_at: now,
         };

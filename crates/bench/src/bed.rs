@@ -8,6 +8,7 @@ use domain::content::LongitudeSpelling;
 use domain::id::ChannelId;
 use domain::message::MessageType;
 use domain::phone::PhoneNumber;
+use domain::spacing::RecipientRate;
 use prometheus::Registry;
 use store::Store;
 use store::channel::{ChannelSettings, ChannelStatus};
@@ -72,6 +73,8 @@ impl Bed {
             messages_per_second,
             status: ChannelStatus::Active,
             longitude_spelling: LongitudeSpelling::Both,
+            account_messages_per_second: None,
+            recipient_rate: RecipientRate::default(),
         };
         let mut channels = Vec::with_capacity(count);
         for _ in 0..count {

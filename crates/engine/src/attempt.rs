@@ -7,6 +7,7 @@ use domain::content::LongitudeSpelling;
 use domain::decision::Progress;
 use domain::phone::PhoneNumber;
 use domain::provider::{Call, Provider};
+use domain::schedule::DueReason;
 use jiff::Timestamp;
 use prometheus::IntGauge;
 use secrecy::SecretString;
@@ -25,9 +26,19 @@ pub(crate) struct Ready {
     pub(crate) claimed_at: Instant,
     /// Whether it was claimed because its validity is over: then no try was counted.
     pub(crate) is_claimed_to_end: bool,
+    /// Whether it has its recipient's turn: it waited for it, or has it from a former try.
+    pub(crate) has_turn: bool,
 }
 
 impl Ready {
+    pub(crate) fn new(message: Claimed, claimed_at: Instant, is_claimed_to_end: bool) -> Self {
+        let has_turn = match message.waited_for {
+            DueReason::Recipient | DueReason::BackOff => true,
+            DueReason::Requested | DueReason::Gate | DueReason::Order | DueReason::Claimed => false,
+        };
+        Self { message, claimed_at, is_claimed_to_end, has_turn }
+    }
+
     pub(crate) fn progress(&self) -> Progress {
         Progress {
             parts: self.message.parts.len(),

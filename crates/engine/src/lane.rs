@@ -1,31 +1,35 @@
 //! The lane of one owned channel: claims what is due, gives each message its turn, takes in the outcomes.
 //!
-//! One task a channel, and the only place where its gate and its pace live. It never waits for a call: calls are
-//! tasks, their outcomes come back here.
+//! One task a channel, and the only place where its gate and its pace live. It waits neither for a call nor for a claim:
+//! calls are tasks, claims are asked for, and what comes of both comes back here.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::decision::{self, Step};
-use domain::gate::{Gate, Health, Signal};
-use domain::id::ReplicaId;
 use domain::message::Lane as MessageLane;
 use domain::provider::Provider;
 use domain::schedule::DueReason;
 use jiff::Timestamp;
 use store::Store;
-use store::channel::Channel;
 use store::lease::Lease;
-use store::outbox::{Claimed, Room};
+use store::outbox::Room;
+use store::owned::OwnedChannel;
 use store::settle::{Attempt, Settlement};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
+use crate::account::{Account, Contender};
 use crate::attempt::{self, Line, Made, Ready};
+use crate::claimer::{Answer, Claimer};
+use crate::gatekeeper::Gatekeeper;
+use crate::licence::Licence;
+use crate::looks::{Looks, NEVER};
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::ready::ReadyQueues;
+use crate::recipients::{Clearance, Recipients};
 use crate::settings::Settings;
 use crate::settler::{Settled, Settler};
 use crate::wake::LetterBox;
@@ -36,8 +40,8 @@ const CLAIM_MAX: usize = 200;
 const CLAIM_EXPIRED_MAX: i64 = 500;
 /// Before the next look when all calls of the process are in use, or the database is away.
 const SHORT_PAUSE: Duration = Duration::from_millis(20);
-/// Without hints a lane looks again after this time at the latest.
-const IDLE_LOOK: Duration = Duration::from_secs(5);
+/// Between two looks at messages that wait for an earlier one to their recipient.
+const ASIDE_LOOK: Duration = Duration::from_secs(1);
 
 /// Lanes of a channel.
 const LANES: usize = MessageLane::ALL.len();
@@ -69,10 +73,14 @@ pub(crate) struct Shared<P> {
     pub(crate) provider: Arc<P>,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
-    pub(crate) replica: ReplicaId,
+    pub(crate) replica: domain::id::ReplicaId,
     pub(crate) calls: Arc<Semaphore>,
+    pub(crate) claimer: Claimer,
     pub(crate) settler: Settler,
+    pub(crate) licence: Licence,
 }
+
+type Call = (OwnedSemaphorePermit, Option<Made>);
 
 /// The lane of a channel.
 pub(crate) struct Lane<P> {
@@ -81,98 +89,118 @@ pub(crate) struct Lane<P> {
     line: Arc<Line>,
     pace: Pace,
     rate: usize,
-    health: Health,
-    gate_is_stale: bool,
-    record_gate_at: Instant,
+    calls_max: usize,
+    account: Option<Arc<Account>>,
+    weight: u32,
+    gatekeeper: Gatekeeper,
+    recipients: Recipients,
     letters: Arc<LetterBox>,
+    looks: Looks,
     ready: ReadyQueues,
-    calls: JoinSet<(OwnedSemaphorePermit, Option<Made>)>,
-    /// When the next claim may find something in a lane, by its index.
-    look_at: [Instant; LANES],
+    calls: JoinSet<Call>,
     look_for_expired: bool,
+    clear_up_at: Instant,
 }
 
 impl<P: Provider> Lane<P> {
     /// Makes the lane of a channel; its first turn comes after a rest.
-    #[allow(clippy::too_many_arguments, reason = "made in one place, of parts that have nothing else in common")]
     pub(crate) fn new(
         shared: Arc<Shared<P>>,
         lease: Lease,
-        channel: &Channel,
-        line: Line,
-        gate: Option<Gate>,
+        owned: OwnedChannel,
+        account: Option<Arc<Account>>,
         letters: Arc<LetterBox>,
         rest: Duration,
     ) -> Self {
-        let rate = channel.settings.messages_per_second;
-        let lane = Self {
-            shared,
+        let settings = owned.channel.settings;
+        let rate = settings.messages_per_second;
+        let line = Line { number: settings.number, key: owned.key, longitude_spelling: settings.longitude_spelling };
+        Self {
             lease,
             line: Arc::new(line),
             pace: Pace::new(rate, rest),
             rate: rate as usize,
-            health: Health::with_gate(gate),
-            gate_is_stale: false,
-            record_gate_at: Instant::now(),
+            calls_max: shared.settings.calls_of(rate),
+            account,
+            weight: owned.weight,
+            gatekeeper: Gatekeeper::new(owned.gate, shared.metrics.clone()),
+            recipients: Recipients::new(settings.recipient_rate),
+            looks: Looks::new(letters.clone()),
             letters,
             ready: ReadyQueues::default(),
             calls: JoinSet::new(),
-            look_at: [Instant::now(); LANES],
             look_for_expired: true,
-        };
-        lane.count_gate(1);
-        lane
+            clear_up_at: Instant::now(),
+            shared,
+        }
     }
 
     /// Runs until told to stop; then everything claimed is settled or given back.
     pub(crate) async fn run(mut self, mut orders: watch::Receiver<Order>) {
         while *orders.borrow() == Order::Run {
-            self.record_gate().await;
+            let pause = self.shared.settings.tick;
+            self.gatekeeper.record(&self.shared.store, &self.lease, pause).await;
             self.take_expired().await;
-            self.take_due().await;
+            self.clear_up().await;
+            self.ask();
             let next = self.send_ready().await;
             tokio::select! {
                 biased;
                 Some(done) = self.calls.join_next() => self.finish(done).await,
+                answer = self.looks.answer() => self.take(answer),
                 changed = orders.changed() => if changed.is_err() { break },
                 () = self.letters.told() => self.read_letters(),
                 () = tokio::time::sleep_until(next) => {}
             }
         }
-        while let Some(ready) = self.ready.remove() {
-            self.give_back(ready).await;
+        self.stop().await;
+    }
+
+    async fn stop(mut self) {
+        if self.looks.is_asking() {
+            let answer = self.looks.answer().await;
+            self.take(answer);
         }
+        self.give_back_all().await;
         while let Some(done) = self.calls.join_next().await {
             self.finish(done).await;
         }
-        self.record_gate().await;
+        self.gatekeeper.record(&self.shared.store, &self.lease, Duration::ZERO).await;
+    }
+
+    async fn give_back_all(&mut self) {
+        for ready in self.recipients.take_all() {
+            self.give_back(ready).await;
+        }
+        while let Some(ready) = self.ready.remove() {
+            self.give_back(ready).await;
+        }
     }
 
     fn read_letters(&mut self) {
         let hints = self.letters.take();
         for lane in MessageLane::ALL {
-            if let Some(due_at) = hints.due_at[lane.index()] {
-                self.look_at(lane, self.instant_of(due_at));
+            if let Some(due) = hints.due[lane.index()] {
+                self.looks.tell(lane, due, self.instant_of(due.at));
             }
         }
         self.look_for_expired |= hints.expired;
     }
 
-    /// There may be something to claim in a lane at an instant.
-    fn look_at(&mut self, lane: MessageLane, at: Instant) {
-        let known = &mut self.look_at[lane.index()];
-        *known = at.min(*known);
-    }
-
     fn instant_of(&self, at: Timestamp) -> Instant {
         let wait = Duration::try_from(at.duration_since(self.shared.store.now())).unwrap_or(Duration::ZERO);
-        Instant::now() + wait.min(IDLE_LOOK)
+        Instant::now() + wait.min(NEVER)
+    }
+
+    /// Whether anything may be claimed or sent.
+    fn is_allowed(&self) -> bool {
+        self.shared.settler.is_recording() && self.shared.licence.holds()
     }
 
     /// How many rows may be taken now.
     fn room(&self) -> Room {
-        let under_way = self.ready.len() + self.calls.len();
-        match self.health.gate {
+        let under_way = self.ready.len() + self.calls.len() + self.recipients.aside();
+        match self.gatekeeper.gate() {
             Some(gate) if gate.until > self.shared.store.now() => Room::default(),
             // One goes as a probe.
             Some(_) => Room { lanes: [1; LANES], total: 1_usize.saturating_sub(under_way) },
@@ -186,56 +214,35 @@ impl<P: Provider> Lane<P> {
     /// What a lane can send within a second and has a call free; taken again when half of it has gone.
     fn room_of(&self, lane: MessageLane) -> usize {
         let waiting = self.ready.len_of(lane);
-        let free = self.shared.settings.channel_calls_max.saturating_sub(self.calls.len());
-        let alone = free.min(self.rate).min(CLAIM_MAX);
+        let taken = self.calls.len() + self.recipients.aside();
+        let alone = self.calls_max.saturating_sub(taken).min(self.rate).min(CLAIM_MAX);
         // Beside others it may have only its floor: what is taken must not grow old in memory.
         let ahead = if self.ready.len() == waiting { alone } else { alone.div_ceil(2) };
         if waiting * 2 > ahead { 0 } else { ahead.saturating_sub(waiting) }
     }
 
-    async fn take_due(&mut self) {
-        let now = Instant::now();
-        let mut room = self.room();
-        for lane in MessageLane::ALL.into_iter().filter(|lane| self.look_at[lane.index()] > now) {
-            room.lanes[lane.index()] = 0;
-        }
-        room.total = room.total.min(room.lanes.iter().sum());
-        if room.total == 0 || !self.shared.settler.is_recording() {
+    fn ask(&mut self) {
+        if self.looks.is_asking() || !self.is_allowed() {
             return;
         }
-        // What has ended is settled before anything is claimed again.
-        while let Some(done) = self.calls.try_join_next() {
-            self.finish(done).await;
-        }
-        let claimed_at = Instant::now();
-        let lasting = self.shared.settings.claim_lasting();
-        match self.shared.store.claim(&self.lease, self.shared.replica, room, lasting).await {
-            Ok(claimed) => self.take(claimed, room, claimed_at),
-            Err(error) => {
-                tracing::warn!(%error, channel = %self.lease.channel, "rows cannot be claimed");
-                self.look_at = [Instant::now() + self.shared.settings.tick; LANES];
-            }
-        }
+        let room = self.room();
+        self.looks.ask(&self.shared.claimer, &self.lease, room);
     }
 
-    fn take(&mut self, claimed: Vec<Claimed>, room: Room, claimed_at: Instant) {
-        let is_cut = claimed.len() >= room.total;
-        let mut taken = [0; LANES];
-        for message in claimed {
-            taken[message.lane.index()] += 1;
-            self.ready.push(Ready { message, claimed_at, is_claimed_to_end: false });
-        }
-        for ((look_at, taken), room) in self.look_at.iter_mut().zip(taken).zip(room.lanes) {
-            if room > 0 {
-                // A full lane may have more; so may one whose rows were cut off.
-                let has_more = taken == room || is_cut;
-                *look_at = if has_more { Instant::now() } else { Instant::now() + IDLE_LOOK };
+    fn take(&mut self, answer: Option<Answer>) {
+        match answer {
+            Some(answer) => {
+                self.looks.take(&answer);
+                for message in answer.claimed {
+                    self.ready.push(Ready::new(message, answer.asked_at, false));
+                }
             }
+            None => self.looks.fail(self.shared.settings.tick),
         }
     }
 
     async fn take_expired(&mut self) {
-        if !self.look_for_expired || !self.shared.settler.is_recording() {
+        if !self.look_for_expired || !self.is_allowed() {
             return;
         }
         self.look_for_expired = false;
@@ -245,45 +252,62 @@ impl<P: Provider> Lane<P> {
                 self.look_for_expired = i64::try_from(claimed.len()) == Ok(CLAIM_EXPIRED_MAX);
                 let claimed_at = Instant::now();
                 for message in claimed {
-                    self.expire(Ready { message, claimed_at, is_claimed_to_end: true }).await;
+                    self.expire(Ready::new(message, claimed_at, true)).await;
                 }
             }
             Err(error) => tracing::warn!(%error, channel = %self.lease.channel, "expired rows cannot be claimed"),
         }
     }
 
+    /// Gives back what has waited too long for an earlier message to its recipient.
+    async fn clear_up(&mut self) {
+        if self.clear_up_at > Instant::now() {
+            return;
+        }
+        self.clear_up_at = Instant::now() + ASIDE_LOOK;
+        for ready in self.recipients.clear_up(self.shared.store.now(), self.shared.settings.claim_fresh) {
+            self.give_back(ready).await;
+        }
+    }
+
     /// Starts the calls whose turn has come; answers when to look again.
     async fn send_ready(&mut self) -> Instant {
-        let settings = self.shared.settings;
-        while let Some(ready) = self.ready.next() {
+        while self.ready.len() > 0 {
             let now = self.shared.store.now();
-            if let Some(end) = self.end_of(ready, now) {
+            if let Some(end) = self.end_of_next(now) {
                 if let Some(ready) = self.ready.remove() {
                     self.end(ready, end).await;
                 }
                 continue;
             }
-            if self.calls.len() >= settings.channel_calls_max || !self.shared.settler.is_recording() {
+            if self.calls.len() >= self.calls_max || !self.is_allowed() {
                 return Instant::now() + SHORT_PAUSE;
             }
             let Ok(permit) = self.shared.calls.clone().try_acquire_owned() else {
                 return Instant::now() + SHORT_PAUSE;
             };
-            if let Err(wait) = self.pace.take() {
+            if self.hold_back_next(now).await {
+                continue;
+            }
+            if let Err(wait) = self.take_turn() {
                 return Instant::now() + wait;
             }
             if let Some(ready) = self.ready.take_turn() {
+                self.recipients.begin(&ready, now);
                 self.start(ready, permit, now);
             }
         }
+        self.leave_account();
         self.next_look()
     }
 
-    /// Why a claimed message is not sent now, if it is not.
-    fn end_of(&self, ready: &Ready, now: Timestamp) -> Option<End> {
+    /// Why the next message is not sent now, if it is not.
+    fn end_of_next(&mut self, now: Timestamp) -> Option<End> {
+        let gate = self.gatekeeper.gate();
+        let is_probe = gate.is_some_and(|gate| gate.until <= now) && self.calls.is_empty();
+        let ready = self.ready.next()?;
         let settings = &self.shared.settings;
-        let is_probe = self.health.gate.is_some_and(|gate| gate.until <= now) && self.calls.is_empty();
-        if ready.claimed_at.elapsed() > settings.claim_fresh || (self.health.gate.is_some() && !is_probe) {
+        if ready.claimed_at.elapsed() > settings.claim_fresh || (gate.is_some() && !is_probe) {
             Some(End::GivenBack)
         } else if ready.validity_left(now).is_zero() {
             Some(End::Expired)
@@ -303,18 +327,50 @@ impl<P: Provider> Lane<P> {
         }
     }
 
-    /// When nothing is ready: a call that ends or a letter comes first, most of the time.
-    fn next_look(&self) -> Instant {
-        if !self.shared.settler.is_recording() {
-            return Instant::now() + SHORT_PAUSE;
+    /// Takes the next message out of the queue if its recipient's turn has not come; answers whether it did.
+    async fn hold_back_next(&mut self, now: Timestamp) -> bool {
+        let Some(clearance) = self.ready.next().map(|ready| self.recipients.clear(ready, now)) else { return false };
+        if clearance == Clearance::Go {
+            return false;
         }
-        match self.health.gate {
-            Some(gate) if gate.until > self.shared.store.now() => self.instant_of(gate.until),
-            Some(_) | None => {
-                // A call that ends comes first.
-                first_look(self.room(), self.look_at).unwrap_or_else(|| Instant::now() + IDLE_LOOK)
+        let Some(ready) = self.ready.remove() else { return false };
+        match clearance {
+            Clearance::Go => {}
+            Clearance::SetAside => self.recipients.set_aside(ready),
+            Clearance::Never => self.expire(ready).await,
+            Clearance::Wait(due_at, reason) => {
+                self.shared.metrics.held_back.with_label_values(&[reason.as_str()]).inc();
+                self.wait(ready, due_at, reason).await;
             }
         }
+        true
+    }
+
+    /// Takes a turn of the channel, and of its account; else the time until there may be one.
+    fn take_turn(&mut self) -> Result<(), Duration> {
+        let Some(lane) = self.ready.next().map(|ready| ready.message.lane) else { return Err(Duration::ZERO) };
+        self.pace.hold()?;
+        if let Some(account) = &self.account {
+            let (workspace, weight) = (self.lease.workspace, self.weight);
+            let letters = self.letters.clone();
+            let contender = Contender { workspace, weight, lane, letters, asked_at: Instant::now() };
+            account.take(self.lease.channel, contender)?;
+        }
+        self.pace.take();
+        Ok(())
+    }
+
+    /// When nothing is ready: a call that ends, a claim or a letter comes first, most of the time.
+    fn next_look(&self) -> Instant {
+        if !self.is_allowed() {
+            return Instant::now() + SHORT_PAUSE;
+        }
+        let look = match self.gatekeeper.gate() {
+            Some(gate) if gate.until > self.shared.store.now() => Some(self.instant_of(gate.until)),
+            Some(_) | None => self.looks.next(self.room()),
+        };
+        let aside = (self.recipients.aside() > 0).then_some(self.clear_up_at);
+        [look, aside].into_iter().flatten().min().unwrap_or_else(|| Instant::now() + NEVER)
     }
 
     fn start(&mut self, ready: Ready, permit: OwnedSemaphorePermit, now: Timestamp) {
@@ -332,10 +388,7 @@ impl<P: Provider> Lane<P> {
     }
 
     /// Takes in the outcome of a call.
-    async fn finish(
-        &mut self,
-        done: std::result::Result<(OwnedSemaphorePermit, Option<Made>), tokio::task::JoinError>,
-    ) {
+    async fn finish(&mut self, done: Result<Call, JoinError>) {
         let made = match done {
             Ok((_, Some(made))) => made,
             Ok((_, None)) => return,
@@ -349,61 +402,29 @@ impl<P: Provider> Lane<P> {
         let progress = made.ready.progress();
         let settings = &self.shared.settings;
         let ruling = decision::after_call(&made.attempt.report, &progress, &settings.retry, now, rand::random());
-        self.apply(ruling.signal, now, &made.attempt);
-        if let Step::Wait { due_at, .. } = ruling.step {
-            self.look_at(made.ready.message.lane, self.instant_of(due_at));
+        let rule = made.attempt.report.rule;
+        if self.gatekeeper.apply(ruling.signal, now, &settings.gate, &self.lease, rule) {
+            self.looks.look_now();
         }
+        let goes_on_at = match ruling.step {
+            Step::Wait { due_at, .. } => Some(due_at),
+            Step::NextPart => Some(now),
+            Step::Sent | Step::Failed(_) => None,
+        };
+        let next = self.recipients.end(&made.ready, goes_on_at, now);
+        self.ready.push_front(next);
         self.settle(made.ready, ruling.step, Some(made.attempt)).await;
-    }
-
-    fn apply(&mut self, signal: Signal, now: Timestamp, attempt: &Attempt) {
-        let before = self.health.gate;
-        if !self.health.apply(signal, now, &self.shared.settings.gate, rand::random()) {
-            return;
-        }
-        self.gate_is_stale = true;
-        if let Some(gate) = before {
-            self.shared.metrics.gates_closed.with_label_values(&[gate.reason.as_str()]).dec();
-        }
-        self.count_gate(1);
-        let channel = self.lease.channel;
-        match self.health.gate {
-            Some(gate) => {
-                let rule = attempt.report.rule;
-                tracing::warn!(%channel, reason = gate.reason.as_str(), until = %gate.until, rule, "the channel's gate is closed");
-            }
-            None => {
-                tracing::info!(%channel, "the channel's gate is open");
-                self.look_at = [Instant::now(); LANES];
-            }
-        }
-    }
-
-    fn count_gate(&self, change: i64) {
-        if let Some(gate) = self.health.gate {
-            self.shared.metrics.gates_closed.with_label_values(&[gate.reason.as_str()]).add(change);
-        }
-    }
-
-    async fn record_gate(&mut self) {
-        if !self.gate_is_stale || self.record_gate_at > Instant::now() {
-            return;
-        }
-        match self.shared.store.set_gate(&self.lease, self.health.gate).await {
-            Ok(()) => self.gate_is_stale = false,
-            Err(error) => {
-                tracing::warn!(%error, channel = %self.lease.channel, "the gate cannot be recorded");
-                self.record_gate_at = Instant::now() + self.shared.settings.tick;
-            }
-        }
     }
 
     /// A claim that is not used: the message waits on, and no try is counted.
     async fn give_back(&mut self, ready: Ready) {
-        let reason = if self.health.gate.is_some() { DueReason::Gate } else { DueReason::Requested };
+        let reason = if self.gatekeeper.gate().is_some() { DueReason::Gate } else { DueReason::Requested };
         let due_at = ready.message.due_at;
+        self.wait(ready, due_at, reason).await;
+    }
+
+    async fn wait(&self, ready: Ready, due_at: Timestamp, reason: DueReason) {
         let maybe_sent = ready.message.maybe_sent;
-        self.look_at(ready.message.lane, Instant::now() + SHORT_PAUSE);
         self.settle(ready, Step::Wait { due_at, reason, counted: false, maybe_sent }, None).await;
     }
 
@@ -412,7 +433,7 @@ impl<P: Provider> Lane<P> {
         if !ready.is_claimed_to_end {
             ready.message.tries = ready.message.tries.saturating_sub(1);
         }
-        let failure = decision::expired(&ready.progress(), self.health.gate.map(|gate| gate.reason));
+        let failure = decision::expired(&ready.progress(), self.gatekeeper.gate().map(|gate| gate.reason));
         self.settle(ready, Step::Failed(failure), None).await;
     }
 
@@ -433,33 +454,17 @@ impl<P: Provider> Lane<P> {
     }
 }
 
-/// When a claim may find something that there is room for; `None` without room.
-fn first_look(room: Room, look_at: [Instant; LANES]) -> Option<Instant> {
-    let looks = look_at.into_iter().zip(room.lanes).filter_map(|(at, room)| (room > 0).then_some(at));
-    looks.min().filter(|_| room.total > 0)
-}
-
-impl<P> Drop for Lane<P> {
-    fn drop(&mut self) {
-        if let Some(gate) = self.health.gate {
-            self.shared.metrics.gates_closed.with_label_values(&[gate.reason.as_str()]).dec();
+impl<P> Lane<P> {
+    /// There is nothing to contend for.
+    fn leave_account(&self) {
+        if let Some(account) = &self.account {
+            account.leave(self.lease.channel);
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lane_without_room_does_not_look_at_all() {
-        let now = Instant::now();
-        let (soon, later) = (now + Duration::from_secs(1), now + Duration::from_secs(2));
-        let looks = [now, later, soon];
-        // As while a probe is under way: there would be one in each lane, and none in all.
-        assert_eq!(first_look(Room { lanes: [1; LANES], total: 0 }, looks), None);
-        assert_eq!(first_look(Room { lanes: [1; LANES], total: 1 }, looks), Some(now));
-        assert_eq!(first_look(Room { lanes: [0, 5, 5], total: 10 }, looks), Some(soon));
-        assert_eq!(first_look(Room::default(), looks), None);
+impl<P> Drop for Lane<P> {
+    fn drop(&mut self) {
+        self.leave_account();
     }
 }

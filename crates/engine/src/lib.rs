@@ -1,9 +1,9 @@
 //! The only crate that moves messages: own, claim, attempt, settle.
 //!
 //! Each active channel is owned by one replica; its lane claims what is due a little ahead of the rate, waits for its
-//! turn just before the first byte, calls the provider through a trait, and hands the result to the settler, which
-//! writes many results in one statement. No connection or transaction is held during a call. Hints make things faster,
-//! never right: everything is found by polling, too.
+//! turn just before the first byte, calls the provider through a trait, and hands the result to the settler. Claims of all
+//! lanes share statements, and so do results. No connection or transaction is held during a call. Hints make things faster,
+//! never right: everything is found by looking, too.
 //!
 //! Reading order is the order of the modules below.
 
@@ -13,15 +13,31 @@ pub mod metrics;
 
 pub mod wake;
 
+mod licence;
+
 pub mod engine;
+
+mod owner;
+
+mod beyond;
 
 mod lane;
 
-mod pace;
+mod looks;
+
+mod claimer;
 
 mod ready;
 
+mod recipients;
+
+mod pace;
+
+mod account;
+
 mod attempt;
+
+mod gatekeeper;
 
 mod settler;
 

@@ -19,6 +19,8 @@ pub struct Metrics {
     pub settled: IntCounterVec,
     /// From the instant a message fell due to the call.
     pub due_to_call_seconds: Histogram,
+    /// Messages put off on account of their recipient, by reason.
+    pub held_back: IntCounterVec,
     /// Results that changed nothing because their claim was superseded.
     pub results_superseded: IntCounter,
     /// Channels that this replica owns.
@@ -62,6 +64,10 @@ impl Metrics {
                 HistogramOpts::new("tuma_due_to_call_seconds", "From the instant a message fell due to its call")
                     .buckets(seconds()?),
             )?,
+            held_back: IntCounterVec::new(
+                Opts::new("tuma_messages_held_back_total", "Messages put off on account of their recipient"),
+                &["reason"],
+            )?,
             results_superseded: IntCounter::new("tuma_results_superseded_total", "Results whose claim was superseded")?,
             channels_owned: IntGauge::new("tuma_channels_owned", "Channels that this replica owns")?,
             channels_unusable: IntGauge::new("tuma_channels_unusable", "Channels that this replica cannot run")?,
@@ -78,6 +84,7 @@ impl Metrics {
         registry.register(Box::new(metrics.unclassified_answers.clone()))?;
         registry.register(Box::new(metrics.settled.clone()))?;
         registry.register(Box::new(metrics.due_to_call_seconds.clone()))?;
+        registry.register(Box::new(metrics.held_back.clone()))?;
         registry.register(Box::new(metrics.results_superseded.clone()))?;
         registry.register(Box::new(metrics.channels_owned.clone()))?;
         registry.register(Box::new(metrics.channels_unusable.clone()))?;

@@ -30,9 +30,17 @@ impl ReadyQueues {
         self.queues[ready.message.lane.index()].push_back(ready);
     }
 
+    /// Adds messages before all others of their lane, in this order.
+    pub(crate) fn push_front(&mut self, messages: VecDeque<Ready>) {
+        for ready in messages.into_iter().rev() {
+            self.queues[ready.message.lane.index()].push_front(ready);
+        }
+    }
+
     /// The message whose turn is next.
-    pub(crate) fn next(&self) -> Option<&Ready> {
-        self.queues[self.next_lane()?.index()].front()
+    pub(crate) fn next(&mut self) -> Option<&mut Ready> {
+        let lane = self.next_lane()?;
+        self.queues[lane.index()].front_mut()
     }
 
     /// Takes the message whose turn is next, and its turn.

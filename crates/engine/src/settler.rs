@@ -11,13 +11,14 @@ use std::time::Duration;
 use domain::decision::Step;
 use domain::id::{ChannelId, MessageId, ReplicaId};
 use domain::message::Lane;
+use jiff::Timestamp;
 use store::Store;
 use store::settle::Settlement;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::metrics::Metrics;
-use crate::wake::Wake;
+use crate::wake::{Due, Hints, Wake};
 
 /// Results in one statement.
 const RESULTS_MAX: usize = 500;
@@ -57,10 +58,11 @@ impl Settler {
                     metrics.recording.set(1);
                     tracing::info!("results can be written again");
                 }
+                let now = store.now();
                 for result in
                     results.drain(..).filter(|one| written.contains(&(one.settlement.message, one.settlement.claim)))
                 {
-                    announce(&metrics, &wake, &result);
+                    announce(&metrics, &wake, &result, now);
                 }
             }
         });
@@ -130,7 +132,11 @@ async fn write(
     written
 }
 
-fn announce(metrics: &Metrics, wake: &Wake, result: &Settled) {
+fn tell(wake: &Wake, result: &Settled, due_at: Timestamp) {
+    wake.tell(result.channel, Hints::due(result.lane, Due { from: due_at, at: due_at }));
+}
+
+fn announce(metrics: &Metrics, wake: &Wake, result: &Settled, now: Timestamp) {
     match &result.settlement.step {
         Step::Sent => metrics.settled.with_label_values(&["sent", "0"]).inc(),
         Step::Failed(failure) => {
@@ -139,7 +145,7 @@ fn announce(metrics: &Metrics, wake: &Wake, result: &Settled) {
             let message = result.settlement.message;
             tracing::warn!(%message, code = number, name, rule = failure.source_code, "a message ended without delivery");
         }
-        Step::NextPart => wake.due(result.channel, result.lane),
-        Step::Wait { .. } => {}
+        Step::NextPart => tell(wake, result, now),
+        Step::Wait { due_at, .. } => tell(wake, result, *due_at),
     }
 }

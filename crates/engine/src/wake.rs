@@ -1,42 +1,71 @@
-//! Hints to lanes: there may be something due. Lost or superfluous hints change nothing but a fraction of a second.
+//! Hints to lanes: there may be something due. Lost or superfluous hints change nothing but the time until the next look.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use domain::id::ChannelId;
 use domain::message::Lane;
 use jiff::Timestamp;
-use tokio::sync::Notify;
+use store::notify::DueHint;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+
+/// Lanes of a channel.
+const LANES: usize = Lane::ALL.len();
+/// Hints about channels of other replicas that may wait to be sent; more are left to the owners' looks.
+const FOREIGN_MAX: usize = 10_000;
 
 /// What a lane has been told since it last looked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Hints {
-    /// Something of a lane falls due at this instant, or has; by the lane's index.
-    pub(crate) due_at: [Option<Timestamp>; Lane::ALL.len()],
+    /// By the lane's index: the earliest due instant of what there may be, and when it may be taken.
+    pub(crate) due: [Option<Due>; LANES],
     /// The validity of something is over.
     pub(crate) expired: bool,
 }
 
-/// One lane's letter box.
-#[derive(Debug, Default)]
-pub(crate) struct LetterBox {
-    hints: Mutex<Hints>,
-    notify: Notify,
+/// Something may be taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Due {
+    /// Its due instant: a claim looks from here on.
+    pub(crate) from: Timestamp,
+    /// When it may be taken: then, or when a former claim lapses.
+    pub(crate) at: Timestamp,
+}
+
+impl Due {
+    fn and(self, other: Self) -> Self {
+        Self { from: self.from.min(other.from), at: self.at.min(other.at) }
+    }
 }
 
 impl Hints {
-    /// Something of a lane falls due at an instant.
-    pub(crate) fn due(lane: Lane, at: Timestamp) -> Self {
+    /// Something of a lane may be taken.
+    pub(crate) fn due(lane: Lane, due: Due) -> Self {
         let mut hints = Self::default();
-        hints.due_at[lane.index()] = Some(at);
+        hints.due[lane.index()] = Some(due);
         hints
     }
 }
 
+/// One channel's letter box.
+#[derive(Debug)]
+pub(crate) struct LetterBox {
+    hints: Mutex<Hints>,
+    notify: Notify,
+    due_from: Mutex<[Timestamp; LANES]>,
+}
+
 impl LetterBox {
+    fn new() -> Self {
+        let due_from = Mutex::new([Timestamp::UNIX_EPOCH; LANES]);
+        Self { hints: Mutex::default(), notify: Notify::new(), due_from }
+    }
+
     /// Takes what has been told.
     pub(crate) fn take(&self) -> Hints {
-        std::mem::take(&mut *self.hints.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.hints))
     }
 
     /// Waits until something is told.
@@ -44,45 +73,98 @@ impl LetterBox {
         self.notify.notified().await;
     }
 
+    /// Wakes the lane, without news.
+    pub(crate) fn nudge(&self) {
+        self.notify.notify_one();
+    }
+
     pub(crate) fn tell(&self, new: Hints) {
-        let mut hints = self.hints.lock().unwrap_or_else(PoisonError::into_inner);
-        for (known, new) in hints.due_at.iter_mut().zip(new.due_at) {
-            *known = [*known, new].into_iter().flatten().min();
+        let mut hints = lock(&self.hints);
+        for (known, new) in hints.due.iter_mut().zip(new.due) {
+            *known = match (*known, new) {
+                (Some(known), Some(new)) => Some(known.and(new)),
+                (known, new) => known.or(new),
+            };
         }
         hints.expired |= new.expired;
         drop(hints);
         self.notify.notify_one();
     }
-}
 
-/// Reaches the lanes of this process. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct Wake(Arc<Mutex<HashMap<ChannelId, Arc<LetterBox>>>>);
-
-impl Wake {
-    /// Something of a channel's lane is due now. Nothing happens when this replica does not own the channel.
-    pub fn due(&self, channel: ChannelId, lane: Lane) {
-        self.tell(channel, Hints::due(lane, Timestamp::MIN));
+    /// Where each lane begins to look.
+    pub(crate) fn due_from(&self) -> [Timestamp; LANES] {
+        *lock(&self.due_from)
     }
 
-    pub(crate) fn tell(&self, channel: ChannelId, hints: Hints) {
-        let letter_box = self.boxes().get(&channel).cloned();
-        if let Some(letter_box) = letter_box {
-            letter_box.tell(hints);
+    /// The lanes need not look at what was due before.
+    pub(crate) fn set_due_from(&self, due_from: [Timestamp; LANES]) {
+        *lock(&self.due_from) = due_from;
+    }
+}
+
+/// Reaches the lanes of this process, and through the database those of others. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Wake(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    boxes: Mutex<HashMap<ChannelId, Arc<LetterBox>>>,
+    foreign: OnceLock<mpsc::Sender<DueHint>>,
+    worked_at: Mutex<Option<Instant>>,
+}
+
+impl Wake {
+    /// Something of a channel's lane falls due at an instant, or has. Whoever owns the channel is told.
+    pub fn due(&self, channel: ChannelId, lane: Lane, due_at: Timestamp) {
+        let is_here = self.tell(channel, Hints::due(lane, Due { from: due_at, at: due_at }));
+        if let Some(foreign) = self.0.foreign.get().filter(|_| !is_here) {
+            if foreign.try_send(DueHint { channel, lane, due_at }).is_err() {
+                tracing::debug!(%channel, "too many hints wait; the owner finds out by looking");
+            }
         }
     }
 
+    /// Tells a lane of this process; answers whether there is one.
+    pub(crate) fn tell(&self, channel: ChannelId, hints: Hints) -> bool {
+        self.note_work();
+        let letter_box = lock(&self.0.boxes).get(&channel).cloned();
+        letter_box.map(|letter_box| letter_box.tell(hints)).is_some()
+    }
+
     pub(crate) fn open(&self, channel: ChannelId) -> Arc<LetterBox> {
-        let letter_box = Arc::new(LetterBox::default());
-        self.boxes().insert(channel, letter_box.clone());
+        let letter_box = Arc::new(LetterBox::new());
+        lock(&self.0.boxes).insert(channel, letter_box.clone());
         letter_box
     }
 
     pub(crate) fn close(&self, channel: ChannelId) {
-        self.boxes().remove(&channel);
+        lock(&self.0.boxes).remove(&channel);
     }
 
-    fn boxes(&self) -> std::sync::MutexGuard<'_, HashMap<ChannelId, Arc<LetterBox>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The letter boxes of all lanes of this process.
+    pub(crate) fn boxes(&self) -> Vec<(ChannelId, Arc<LetterBox>)> {
+        lock(&self.0.boxes).iter().map(|(channel, letter_box)| (*channel, letter_box.clone())).collect()
     }
+
+    /// Hints about channels that are not of this process, for the one who sends them on.
+    pub(crate) fn foreign(&self) -> mpsc::Receiver<DueHint> {
+        let (sender, receiver) = mpsc::channel(FOREIGN_MAX);
+        // A second engine of the same process hears nothing, and is not there outside of mistakes.
+        drop(self.0.foreign.set(sender));
+        receiver
+    }
+
+    /// There is something to do.
+    pub(crate) fn note_work(&self) {
+        *lock(&self.0.worked_at) = Some(Instant::now());
+    }
+
+    /// Whether there was something to do within a time.
+    pub(crate) fn is_busy(&self, within: Duration) -> bool {
+        lock(&self.0.worked_at).is_some_and(|at| at.elapsed() < within)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

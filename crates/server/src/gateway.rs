@@ -159,7 +159,7 @@ fn start_api(
     registry: &Registry,
 ) -> Result<(SocketAddr, ServerHandle), Error> {
     let metrics = api::metrics::Metrics::register(registry)?;
-    let due = Arc::new(move |channel, lane| wake.due(channel, lane));
+    let due = Arc::new(move |channel, lane, due_at| wake.due(channel, lane, due_at));
     let api = Data::new(Api::new(
         store.clone(),
         AcceptWriter::start(store),

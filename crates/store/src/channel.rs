@@ -6,6 +6,7 @@ use domain::content::LongitudeSpelling;
 use domain::id::{ChannelId, WorkspaceId};
 use domain::message::MessageType;
 use domain::phone::PhoneNumber;
+use domain::spacing::RecipientRate;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio_postgres::Row;
@@ -60,6 +61,10 @@ pub struct ChannelSettings {
     pub status: ChannelStatus,
     /// How Lipachat spells longitude.
     pub longitude_spelling: LongitudeSpelling,
+    /// Rate of all channels with the same provider key together; the least that one of them names counts.
+    pub account_messages_per_second: Option<u32>,
+    /// How often it may write to one recipient.
+    pub recipient_rate: RecipientRate,
 }
 
 /// A channel, without its key.
@@ -83,10 +88,11 @@ pub struct Channel {
 
 const CREATE: &str = "-- store.channel.create
 WITH made AS (
-    INSERT INTO channels (workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, provider_key, longitude_spelling)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $12)
+    INSERT INTO channels (workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, provider_key, longitude_spelling,
+        account_id, account_messages_per_second, recipient_interval_seconds, recipient_burst)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $12, $13, $14, $15, $16)
     RETURNING workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst
 ), leased AS (
     INSERT INTO channel_leases (workspace_id, channel_id) SELECT workspace_id, channel_id FROM made
 ), noted AS (
@@ -94,39 +100,37 @@ WITH made AS (
     SELECT workspace_id, $10, $11, channel_id::text, name FROM made
 )
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling FROM made";
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst FROM made";
 
 const UPDATE: &str = "-- store.channel.update
 WITH changed AS (
     UPDATE channels SET name = $3, number = $4, message_type = $5, messages_per_second = $6, status = $7, longitude_spelling = $12,
-        provider_key = coalesce($8, provider_key), revision = revision + 1, updated_at = clock_timestamp()
+        provider_key = coalesce($8, provider_key), account_id = coalesce($13, account_id), account_messages_per_second = $14,
+        recipient_interval_seconds = $15, recipient_burst = $16, revision = revision + 1, updated_at = clock_timestamp()
     WHERE workspace_id = $1 AND channel_id = $2 AND revision = $9
     RETURNING workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst
 ), noted AS (
     INSERT INTO audit (workspace_id, actor, act, subject, detail)
     SELECT workspace_id, $10, $11, channel_id::text, name FROM changed
 )
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling FROM changed";
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst FROM changed";
 
 const GET: &str = "-- store.channel.get
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst
 FROM channels WHERE workspace_id = $1 AND channel_id = $2";
 
 const LIST: &str = "-- store.channel.list
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst
 FROM channels WHERE workspace_id = $1 AND channel_id > $2 AND ($4::text IS NULL OR status = $4) ORDER BY channel_id LIMIT $3";
 
 const LIST_BACKWARDS: &str = "-- store.channel.list_backwards
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst
 FROM channels WHERE workspace_id = $1 AND channel_id < $2 AND ($4::text IS NULL OR status = $4) ORDER BY channel_id DESC LIMIT $3";
-
-const KEY: &str = "-- store.channel.provider_key
-SELECT provider_key FROM channels WHERE workspace_id = $1 AND channel_id = $2";
 
 const KEYS: &str = "-- store.channel.provider_keys
 SELECT workspace_id, channel_id, provider_key FROM channels WHERE channel_id > $1 ORDER BY channel_id LIMIT $2";
@@ -146,7 +150,7 @@ impl Store {
         act: &Act<'_>,
     ) -> Result<Channel, Error> {
         let sealed = self.vault.seal(key, key_place(workspace, id))?;
-        let rate = rate(settings)?;
+        let rates = Rates::of(settings)?;
         let row = self
             .one(
                 CREATE,
@@ -157,12 +161,16 @@ impl Store {
                     &settings.name,
                     &settings.number.e164(),
                     &settings.message_type.as_str(),
-                    &rate,
+                    &rates.channel,
                     &settings.status.as_str(),
                     &sealed,
                     &act.actor,
                     &act.name,
                     &settings.longitude_spelling.as_str(),
+                    &self.vault.account_id(key),
+                    &rates.account,
+                    &rates.recipient_interval,
+                    &rates.recipient_burst,
                 ],
             )
             .await?;
@@ -181,7 +189,8 @@ impl Store {
         act: &Act<'_>,
     ) -> Result<Option<Channel>, Error> {
         let sealed = key.map(|key| self.vault.seal(key, key_place(before.workspace, before.id))).transpose()?;
-        let rate = rate(settings)?;
+        let account = key.map(|key| self.vault.account_id(key));
+        let rates = Rates::of(settings)?;
         let row = self
             .maybe_one(
                 UPDATE,
@@ -191,13 +200,17 @@ impl Store {
                     &settings.name,
                     &settings.number.e164(),
                     &settings.message_type.as_str(),
-                    &rate,
+                    &rates.channel,
                     &settings.status.as_str(),
                     &sealed,
                     &before.revision,
                     &act.actor,
                     &act.name,
                     &settings.longitude_spelling.as_str(),
+                    &account,
+                    &rates.account,
+                    &rates.recipient_interval,
+                    &rates.recipient_burst,
                 ],
             )
             .await?;
@@ -242,17 +255,6 @@ impl Store {
         self.query(LIST_BACKWARDS, &[&workspace.0, &before.0, &limit, &status]).await?.iter().map(channel).collect()
     }
 
-    /// The provider key of a channel, opened.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] when it does not open under the configured keys.
-    pub async fn provider_key(&self, workspace: WorkspaceId, id: ChannelId) -> Result<Option<SecretString>, Error> {
-        let Some(row) = self.maybe_one(KEY, &[&workspace.0, &id.0]).await? else {
-            return Ok(None);
-        };
-        self.vault.open(get(&row, 0)?, key_place(workspace, id)).map(Some)
-    }
-
     /// Looks whether the provider keys of up to `limit` channels after an id open; answers the ids looked at and
     /// the first problem of each that does not.
     ///
@@ -273,17 +275,33 @@ impl Store {
     }
 }
 
-fn key_place(workspace: WorkspaceId, channel: ChannelId) -> Place {
+pub(crate) fn key_place(workspace: WorkspaceId, channel: ChannelId) -> Place {
     Place { workspace, column: KEY_COLUMN, row: channel.0 }
 }
 
-fn rate(settings: &ChannelSettings) -> Result<i32, Error> {
-    i32::try_from(settings.messages_per_second).map_err(|_| Error::corrupt("messages a second"))
+/// Rates as they are stored.
+struct Rates {
+    channel: i32,
+    account: Option<i32>,
+    recipient_interval: i32,
+    recipient_burst: i32,
+}
+
+impl Rates {
+    fn of(settings: &ChannelSettings) -> Result<Self, Error> {
+        let number = |rate: u32| i32::try_from(rate).map_err(|_| Error::corrupt("a rate"));
+        Ok(Self {
+            channel: number(settings.messages_per_second)?,
+            account: settings.account_messages_per_second.map(number).transpose()?,
+            recipient_interval: number(settings.recipient_rate.interval_seconds)?,
+            recipient_burst: number(settings.recipient_rate.burst)?,
+        })
+    }
 }
 
 pub(crate) fn channel(row: &Row) -> Result<Channel, Error> {
     let message_type: String = get(row, 5)?;
-    let rate: i32 = get(row, 6)?;
+    let rate = |rate: i32| u32::try_from(rate).map_err(|_| Error::corrupt("a rate"));
     let status: String = get(row, 7)?;
     Ok(Channel {
         workspace: WorkspaceId(get(row, 0)?),
@@ -293,10 +311,12 @@ pub(crate) fn channel(row: &Row) -> Result<Channel, Error> {
             name: get(row, 3)?,
             number: PhoneNumber::from_stored(get(row, 4)?),
             message_type: MessageType::from_word(&message_type).ok_or_else(|| Error::corrupt("message type"))?,
-            messages_per_second: u32::try_from(rate).map_err(|_| Error::corrupt("messages a second"))?,
+            messages_per_second: rate(get(row, 6)?)?,
             status: ChannelStatus::from_word(&status).ok_or_else(|| Error::corrupt("channel status"))?,
             longitude_spelling: LongitudeSpelling::from_word(get(row, 11)?)
                 .ok_or_else(|| Error::corrupt("longitude spelling"))?,
+            account_messages_per_second: get::<Option<i32>>(row, 12)?.map(rate).transpose()?,
+            recipient_rate: RecipientRate { interval_seconds: rate(get(row, 13)?)?, burst: rate(get(row, 14)?)? },
         },
         revision: get(row, 8)?,
         created_at: get(row, 9)?,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres::AsyncMessage;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -93,14 +94,30 @@ impl Database {
     /// # Errors
     /// [`Error::Unavailable`] when the database cannot be reached.
     pub async fn connect(&self) -> Result<tokio_postgres::Client, Error> {
+        self.connect_listening(|_| {}).await
+    }
+
+    /// The same, which also hears what is notified on it.
+    pub(crate) async fn connect_listening(
+        &self,
+        mut heard: impl FnMut(&str) + Send + 'static,
+    ) -> Result<tokio_postgres::Client, Error> {
         let connecting = self.config.connect(self.tls.clone());
-        let (client, connection) = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
+        let (client, mut connection) = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
             .await
             .map_err(|_| Error::Unavailable("connecting took too long".to_owned()))?
             .map_err(|error| Error::of_connecting(&error))?;
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a database connection ended");
+            loop {
+                match std::future::poll_fn(|context| connection.poll_message(context)).await {
+                    Some(Ok(AsyncMessage::Notification(notification))) => heard(notification.payload()),
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => {
+                        tracing::debug!(%error, "a database connection ended");
+                        break;
+                    }
+                    None => break,
+                }
             }
         });
         Ok(client)

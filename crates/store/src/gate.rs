@@ -1,15 +1,11 @@
 //! Closed gates of channels, kept so that they are seen by all and survive a restart.
 
 use domain::gate::{Gate, GateReason};
-use domain::id::{ChannelId, WorkspaceId};
 use tokio_postgres::Row;
 
 use crate::client::{Store, get};
 use crate::error::Error;
 use crate::lease::Lease;
-
-const GET: &str = "-- store.gate.get
-SELECT reason, since, until, closings FROM channel_gates WHERE workspace_id = $1 AND channel_id = $2";
 
 const CLOSE: &str = "-- store.gate.close
 INSERT INTO channel_gates (workspace_id, channel_id, reason, since, until, closings)
@@ -25,14 +21,6 @@ AND EXISTS (SELECT 1 FROM channel_leases WHERE workspace_id = $1 AND channel_id 
 AND EXISTS (SELECT 1 FROM channels WHERE workspace_id = $1 AND channel_id = $2 AND revision = $4)";
 
 impl Store {
-    /// The gate of a channel, when it is closed.
-    ///
-    /// # Errors
-    /// When the database cannot be used.
-    pub async fn gate(&self, workspace: WorkspaceId, channel: ChannelId) -> Result<Option<Gate>, Error> {
-        self.maybe_one(GET, &[&workspace.0, &channel.0]).await?.as_ref().map(gate).transpose()
-    }
-
     /// Records the gate of a channel as its owner sees it: closed, or open when `None`. A superseded owner changes nothing.
     ///
     /// # Errors
@@ -64,13 +52,14 @@ impl Store {
     }
 }
 
-fn gate(row: &Row) -> Result<Gate, Error> {
-    let reason: &str = get(row, 0)?;
-    let closings: i32 = get(row, 3)?;
+/// The gate in four columns of a row, from this one on.
+pub(crate) fn gate(row: &Row, first: usize) -> Result<Gate, Error> {
+    let reason: &str = get(row, first)?;
+    let closings: i32 = get(row, first + 3)?;
     Ok(Gate {
         reason: GateReason::from_word(reason).ok_or_else(|| Error::corrupt(format!("gate {reason}")))?,
-        since: get(row, 1)?,
-        until: get(row, 2)?,
+        since: get(row, first + 1)?,
+        until: get(row, first + 2)?,
         closings: u32::try_from(closings).map_err(Error::corrupt)?,
     })
 }

@@ -1,12 +1,17 @@
 //! Ownership of channels: at most one replica sends for a channel at a time.
 //!
-//! A lease has an epoch, which rises with every change of owner; claims name it, so a superseded owner claims nothing.
-//! The database's clock alone decides when a lease lapses. One statement renews all leases of a replica and takes those
-//! that are free: lapsed, released, or held by a replica whose presence has ended.
+//! A replica has one lease, which it renews however many channels it owns; a channel names its owner and an epoch, which
+//! rises with every change of owner. Claims name both, so a superseded owner claims nothing. The database's clock alone
+//! decides when a lease lapses.
+//!
+//! One statement renews the lease and takes channels that are free: given up, or owned by a replica whose lease has lapsed
+//! or that is surely gone. A replica takes its share of them at once, and what nobody took for a while beyond it. Channels
+//! that share an account's limit are owned together: who has the first of them may take the others.
 
 use std::time::Duration;
 
-use domain::id::{ChannelId, ReplicaId, WorkspaceId};
+use domain::id::{AccountId, ChannelId, ReplicaId, WorkspaceId};
+use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -14,7 +19,10 @@ use crate::client::{Store, get};
 use crate::error::Error;
 use crate::replica::PRESENCE_CLASS;
 
-/// A lease that this replica holds.
+/// What is left free for so long is taken by whoever can.
+const LEFT_FREE: Duration = Duration::from_secs(3);
+
+/// A channel that this replica owns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lease {
     /// The workspace of the channel.
@@ -27,76 +35,222 @@ pub struct Lease {
     pub revision: i64,
     /// What is left of the second in which a former owner may have used up the channel's rate.
     pub rest: Duration,
+    /// The limit it shares with other channels of its provider account.
+    pub account: Option<AccountLimit>,
+    /// Whether another replica owns the channels that it shares a limit with: it is to be given up.
+    pub is_apart: bool,
 }
 
+/// A limit shared by the channels of a provider account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AccountLimit {
+    /// The account.
+    pub id: AccountId,
+    /// Messages a second of all channels together.
+    pub messages_per_second: u32,
+}
+
+/// Another replica.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Other {
+    /// Its id.
+    pub replica: ReplicaId,
+    /// When it renewed its lease last.
+    pub seen_at: Timestamp,
+    /// Whether the connection that showed its presence is gone.
+    pub is_absent: bool,
+    /// Whether it has work.
+    pub is_busy: bool,
+}
+
+/// What a renewal answers.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Held {
+    /// Channels that this replica owns now, in order of id.
+    pub leases: Vec<Lease>,
+    /// The other replicas whose lease has not lapsed.
+    pub others: Vec<Other>,
+    /// Channels beyond this replica's share.
+    pub excess: usize,
+}
+
+/// What a renewal is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Hold<'a> {
+    /// Who renews.
+    pub replica: ReplicaId,
+    /// How long the lease lasts.
+    pub lasting: Duration,
+    /// Whether it has work.
+    pub is_busy: bool,
+    /// Channels that it cannot run: left to others.
+    pub unusable: &'a [ChannelId],
+    /// Replicas that were absent at the last renewal. One that still is, and was not seen since, is gone.
+    pub suspects: &'a [Other],
+}
+
+const OTHER: i16 = 0;
+const OWNED: i16 = 1;
+const SHARES: i16 = 2;
+
+// A channel that another replica takes at the same time is skipped, or found to have another epoch.
 const HOLD: &str = "-- store.lease.hold
-WITH seen AS (
-    INSERT INTO replicas (replica_id, has_presence) VALUES ($1, false)
-    ON CONFLICT (replica_id) DO UPDATE SET seen_at = clock_timestamp()
-), gone AS (
-    SELECT r.replica_id FROM replicas r
-    WHERE r.replica_id <> $1 AND r.has_presence AND r.seen_at < clock_timestamp() - interval '1500 milliseconds'
-    AND NOT EXISTS (SELECT 1 FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted
-        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-        AND l.classid = $3::int::oid AND l.objid = r.number::oid)
+WITH own AS (
+    INSERT INTO replicas (replica_id, has_presence, lease_expires_at, is_busy)
+    VALUES ($1, false, clock_timestamp() + make_interval(secs => $2), $5)
+    ON CONFLICT (replica_id) DO UPDATE SET seen_at = clock_timestamp(), lease_expires_at = excluded.lease_expires_at,
+        is_busy = excluded.is_busy
+), others AS MATERIALIZED (
+    SELECT r.replica_id, r.seen_at, r.is_busy, r.lease_expires_at,
+        r.has_presence AND NOT EXISTS (SELECT 1 FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted
+            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND l.classid = $3::int::oid AND l.objid = r.number::oid) AS is_absent
+    FROM replicas r WHERE r.replica_id <> $1
+), live AS MATERIALIZED (
+    SELECT replica_id FROM others o WHERE o.lease_expires_at > clock_timestamp()
+    AND NOT (o.is_absent AND EXISTS (SELECT 1 FROM unnest($6::uuid[], $7::timestamptz[]) AS s (replica_id, seen_at)
+        WHERE s.replica_id = o.replica_id AND s.seen_at = o.seen_at))
+), limited AS (
+    SELECT l.workspace_id, l.channel_id, l.replica_id, l.epoch, l.free_since, c.revision, c.account_id,
+        min(c.account_messages_per_second) OVER (PARTITION BY coalesce(c.account_id, c.channel_id)) AS account_limit
+    FROM channel_leases l JOIN channels c ON c.workspace_id = l.workspace_id AND c.channel_id = l.channel_id
+    WHERE c.status = 'active'
+), active AS MATERIALIZED (
+    SELECT workspace_id, channel_id, replica_id, epoch, free_since, revision, account_id, account_limit,
+        first_value(channel_id) OVER together AS first_channel, first_value(replica_id) OVER together AS first_owner
+    FROM limited
+    WINDOW together AS (PARTITION BY CASE WHEN account_limit IS NULL THEN channel_id ELSE coalesce(account_id, channel_id) END ORDER BY channel_id)
+), shares AS MATERIALIZED (
+    SELECT count(channel_id) AS channels, count(channel_id) FILTER (WHERE replica_id = $1) AS own,
+        (SELECT count(replica_id) + 1 FROM live) AS replicas
+    FROM active
+), free AS MATERIALIZED (
+    SELECT a.workspace_id, a.channel_id, a.replica_id, a.epoch, a.revision, a.account_id, a.account_limit, a.first_channel,
+        row_number() OVER (ORDER BY a.channel_id) AS place, coalesce(o.seen_at, a.free_since) AS left_at,
+        CASE WHEN a.epoch = 0 THEN NULL WHEN a.replica_id IS NULL THEN a.free_since WHEN o.lease_expires_at <= clock_timestamp() THEN o.lease_expires_at
+            WHEN o.replica_id IS NOT NULL THEN clock_timestamp() END AS sent_until
+    FROM active a LEFT JOIN others o ON o.replica_id = a.replica_id
+    WHERE a.channel_id <> ALL ($4) AND a.replica_id IS DISTINCT FROM $1
+    AND (a.replica_id IS NULL OR a.replica_id NOT IN (SELECT replica_id FROM live))
+    AND (a.first_channel = a.channel_id OR a.first_owner = $1)
 ), takeable AS MATERIALIZED (
-    SELECT l.workspace_id, l.channel_id, c.revision,
-        CASE WHEN l.replica_id = $1 OR l.expires_at <= clock_timestamp() - interval '1 second' THEN 0
-            WHEN l.expires_at <= clock_timestamp() THEN 1 - extract(epoch FROM clock_timestamp() - l.expires_at)
-            ELSE 1 END::float8 AS rest
-    FROM channel_leases l
-    JOIN channels c ON c.workspace_id = l.workspace_id AND c.channel_id = l.channel_id AND c.status = 'active'
-    WHERE l.channel_id <> ALL ($4) AND (l.replica_id = $1 OR l.replica_id IS NULL OR l.expires_at < clock_timestamp()
-        OR l.replica_id IN (SELECT replica_id FROM gone))
-    ORDER BY l.channel_id FOR UPDATE OF l
+    SELECT f.workspace_id, f.channel_id, f.revision, f.account_id, f.account_limit, f.sent_until FROM channel_leases l JOIN free f ON f.workspace_id = l.workspace_id AND f.channel_id = l.channel_id
+    WHERE l.epoch = f.epoch AND l.replica_id IS NOT DISTINCT FROM f.replica_id
+    AND (f.first_channel <> f.channel_id OR f.left_at < clock_timestamp() - make_interval(secs => $8)
+        OR (SELECT f.place + s.own <= ceil(s.channels::float8 / s.replicas) FROM shares s))
+    ORDER BY l.channel_id FOR UPDATE OF l SKIP LOCKED
 ), yielded AS (
-    UPDATE channel_leases SET replica_id = NULL, expires_at = clock_timestamp()
+    UPDATE channel_leases SET replica_id = NULL, free_since = clock_timestamp()
     WHERE replica_id = $1 AND channel_id = ANY ($4)
-), held AS (
-    UPDATE channel_leases l
-    SET replica_id = $1, expires_at = clock_timestamp() + make_interval(secs => $2),
-        epoch = CASE WHEN l.replica_id = $1 THEN l.epoch ELSE l.epoch + 1 END
-    FROM takeable t WHERE t.workspace_id = l.workspace_id AND t.channel_id = l.channel_id
-    RETURNING l.workspace_id, l.channel_id, l.epoch, t.revision, t.rest
+), taken AS (
+    UPDATE channel_leases l SET replica_id = $1, epoch = l.epoch + 1 FROM takeable t
+    WHERE t.workspace_id = l.workspace_id AND t.channel_id = l.channel_id
+    RETURNING l.workspace_id, l.channel_id, l.epoch, t.revision, t.account_id, t.account_limit,
+        CASE WHEN t.sent_until IS NULL THEN 0
+            ELSE greatest(0, least(1, 1 - extract(epoch FROM clock_timestamp() - t.sent_until))) END::float8 AS rest
 )
-SELECT workspace_id, channel_id, epoch, revision, rest FROM held ORDER BY channel_id";
+SELECT 0::smallint, NULL::uuid, o.replica_id, 0::bigint, 0::bigint, 0::float8, NULL::uuid, NULL::integer, o.seen_at,
+    o.is_absent, o.is_busy
+FROM others o WHERE o.lease_expires_at > clock_timestamp()
+UNION ALL
+SELECT 1::smallint, a.workspace_id, a.channel_id, a.epoch, a.revision, 0, a.account_id, a.account_limit, NULL,
+    coalesce(a.first_owner IN (SELECT replica_id FROM live), false), false
+FROM active a WHERE a.replica_id = $1 AND a.channel_id <> ALL ($4)
+UNION ALL
+SELECT 1::smallint, t.workspace_id, t.channel_id, t.epoch, t.revision, t.rest, t.account_id, t.account_limit, NULL, false, false
+FROM taken t
+UNION ALL
+SELECT 2::smallint, NULL, NULL, s.channels, s.replicas, 0, NULL, NULL, NULL, false, false FROM shares s";
 
 const RELEASE: &str = "-- store.lease.release
-UPDATE channel_leases SET replica_id = NULL, expires_at = clock_timestamp() WHERE replica_id = $1";
+UPDATE channel_leases SET replica_id = NULL, free_since = clock_timestamp() WHERE replica_id = $1 AND channel_id = ANY ($2)";
+
+const RELEASE_ALL: &str = "-- store.lease.release_all
+UPDATE channel_leases SET replica_id = NULL, free_since = clock_timestamp() WHERE replica_id = $1";
 
 impl Store {
-    /// Renews the leases of a replica and takes those that are free, for a time; answers all that it holds now. Those of
-    /// channels that it cannot run are left to others.
+    /// Renews the lease of a replica and takes channels that are free; answers all that it owns now.
     ///
     /// # Errors
-    /// When the database cannot be used: then no lease was renewed for sure.
-    pub async fn hold_leases(
-        &self,
-        replica: ReplicaId,
-        lasting: Duration,
-        unusable: &[ChannelId],
-    ) -> Result<Vec<Lease>, Error> {
-        let unusable: Vec<Uuid> = unusable.iter().map(|channel| channel.0).collect();
-        let seconds = lasting.as_secs_f64();
-        self.query(HOLD, &[&replica.0, &seconds, &PRESENCE_CLASS, &unusable]).await?.iter().map(lease).collect()
+    /// When the database cannot be used: then the lease was not renewed for sure.
+    pub async fn hold_leases(&self, hold: Hold<'_>) -> Result<Held, Error> {
+        let unusable: Vec<Uuid> = hold.unusable.iter().map(|channel| channel.0).collect();
+        let suspects: Vec<Uuid> = hold.suspects.iter().map(|other| other.replica.0).collect();
+        let seen_at: Vec<Timestamp> = hold.suspects.iter().map(|other| other.seen_at).collect();
+        let rows = self
+            .query(
+                HOLD,
+                &[
+                    &hold.replica.0,
+                    &hold.lasting.as_secs_f64(),
+                    &PRESENCE_CLASS,
+                    &unusable,
+                    &hold.is_busy,
+                    &suspects,
+                    &seen_at,
+                    &LEFT_FREE.as_secs_f64(),
+                ],
+            )
+            .await?;
+        held(&rows)
     }
 
-    /// Gives up all leases of a replica.
+    /// Gives up channels.
     ///
     /// # Errors
-    /// When the database cannot be used; they lapse by themselves then.
-    pub async fn release_leases(&self, replica: ReplicaId) -> Result<(), Error> {
-        self.query(RELEASE, &[&replica.0]).await.map(drop)
+    /// When the database cannot be used: they stay this replica's.
+    pub async fn release_leases(&self, replica: ReplicaId, channels: &[ChannelId]) -> Result<(), Error> {
+        let channels: Vec<Uuid> = channels.iter().map(|channel| channel.0).collect();
+        self.query(RELEASE, &[&replica.0, &channels]).await.map(drop)
     }
+
+    /// Gives up all channels of a replica.
+    ///
+    /// # Errors
+    /// When the database cannot be used; they are free when its lease lapses.
+    pub async fn release_all_leases(&self, replica: ReplicaId) -> Result<(), Error> {
+        self.query(RELEASE_ALL, &[&replica.0]).await.map(drop)
+    }
+}
+
+fn held(rows: &[Row]) -> Result<Held, Error> {
+    let mut held = Held::default();
+    let mut share = usize::MAX;
+    for row in rows {
+        match get::<i16>(row, 0)? {
+            OTHER => held.others.push(Other {
+                replica: ReplicaId(get(row, 2)?),
+                seen_at: get(row, 8)?,
+                is_absent: get(row, 9)?,
+                is_busy: get(row, 10)?,
+            }),
+            OWNED => held.leases.push(lease(row)?),
+            SHARES => share = self::share(get(row, 3)?, get(row, 4)?)?,
+            kind => return Err(Error::corrupt(format!("kind {kind} of a row"))),
+        }
+    }
+    held.leases.sort_unstable_by_key(|lease| lease.channel);
+    held.excess = held.leases.len().saturating_sub(share);
+    Ok(held)
+}
+
+fn share(channels: i64, replicas: i64) -> Result<usize, Error> {
+    let number = |number: i64| usize::try_from(number).map_err(Error::corrupt);
+    Ok(number(channels)?.div_ceil(number(replicas.max(1))?))
 }
 
 fn lease(row: &Row) -> Result<Lease, Error> {
-    let rest: f64 = get(row, 4)?;
+    let (account, limit): (Option<Uuid>, Option<i32>) = (get(row, 6)?, get(row, 7)?);
+    let limit = limit.map(u32::try_from).transpose().map_err(Error::corrupt)?;
     Ok(Lease {
-        workspace: WorkspaceId(get(row, 0)?),
-        channel: ChannelId(get(row, 1)?),
-        epoch: get(row, 2)?,
-        revision: get(row, 3)?,
-        rest: Duration::try_from_secs_f64(rest).unwrap_or_default(),
+        workspace: WorkspaceId(get(row, 1)?),
+        channel: ChannelId(get(row, 2)?),
+        epoch: get(row, 3)?,
+        revision: get(row, 4)?,
+        rest: Duration::try_from_secs_f64(get(row, 5)?).unwrap_or_default(),
+        account: account
+            .zip(limit)
+            .map(|(id, messages_per_second)| AccountLimit { id: AccountId(id), messages_per_second }),
+        is_apart: get(row, 9)?,
     })
 }

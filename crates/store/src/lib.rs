@@ -42,6 +42,8 @@ pub mod list;
 
 pub mod tag;
 
+pub mod notify;
+
 pub mod replica;
 
 pub mod serving;
@@ -49,6 +51,8 @@ pub mod serving;
 pub mod lease;
 
 pub mod gate;
+
+pub mod owned;
 
 pub mod outbox;
 

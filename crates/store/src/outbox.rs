@@ -1,6 +1,6 @@
 //! Taking rows that are due.
 //!
-//! A claim is one statement that names the lease it acts under. A claimed row stays in the outbox and falls due again
+//! A claim is one statement for many channels, which names the lease of each that it acts under. A claimed row stays in the outbox and falls due again
 //! when the claim lapses, so that nothing is lost with the process that took it; a result is settled only under the
 //! claim it belongs to. A row that is taken while its former claim was never settled may have been sent.
 
@@ -28,8 +28,12 @@ pub struct Claimed {
     pub id: MessageId,
     /// The workspace it belongs to.
     pub workspace: WorkspaceId,
+    /// The channel it goes out by.
+    pub channel: ChannelId,
     /// The lane it waits in.
     pub lane: Lane,
+    /// What it waited for.
+    pub waited_for: DueReason,
     /// Number of this claim; a result names it.
     pub claim: i64,
     /// The recipient.
@@ -62,8 +66,13 @@ pub struct WakeTime {
 /// What is worth looking for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WakeEvent {
-    /// The first row of a lane falls due.
-    Due(Lane),
+    /// A row of a lane falls due, or its claim lapses.
+    Due {
+        /// The lane.
+        lane: Lane,
+        /// The row's due instant.
+        due_at: Timestamp,
+    },
     /// The validity of the first row ends.
     Expired,
 }
@@ -77,84 +86,123 @@ pub struct Room {
     pub total: usize,
 }
 
-// The lanes are looked at one by one, so that a lane's rows due later are never walked over.
+/// What may be taken of a channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wanted {
+    /// The lease it is taken under.
+    pub lease: Lease,
+    /// Where to begin in each lane, by its index: rows due before were taken or looked at. What was taken and ended leaves
+    /// traces that a look from the beginning walks over, all the more while an old transaction keeps them.
+    pub due_from: [Timestamp; Lane::ALL.len()],
+    /// How many.
+    pub room: Room,
+}
+
+impl Wanted {
+    /// The lanes that something may be taken from.
+    fn lanes(&self) -> impl Iterator<Item = (&Self, Lane)> {
+        Lane::ALL.into_iter().filter(|lane| self.room.lanes[lane.index()] > 0).map(move |lane| (self, lane))
+    }
+}
+
+// The lanes are looked at one by one, so that a lane's rows due later are never walked over. Rows are updated where they
+// were found and locked.
 const CLAIM: &str = "-- store.outbox.claim
-WITH due AS MATERIALIZED (
-    SELECT o.message_id, o.due_at FROM unnest('{0,1,2}'::smallint[], $6::bigint[]) AS l (lane, room)
-    CROSS JOIN LATERAL (
-        SELECT message_id, due_at FROM outbox
-        WHERE channel_id = $2 AND lane = l.lane AND due_at <= $5
-        AND EXISTS (SELECT 1 FROM channel_leases WHERE workspace_id = $1 AND channel_id = $2 AND replica_id = $3
-            AND epoch = $4 AND expires_at > clock_timestamp())
-        ORDER BY due_at, message_id LIMIT l.room FOR UPDATE SKIP LOCKED
+WITH input AS MATERIALIZED (
+    SELECT i.workspace_id, i.channel_id, i.lane, i.due_from, i.room, i.total
+    FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::smallint[], $5::timestamptz[], $6::bigint[], $7::bigint[])
+        AS i (workspace_id, channel_id, epoch, lane, due_from, room, total)
+    JOIN channel_leases l ON l.workspace_id = i.workspace_id AND l.channel_id = i.channel_id
+        AND l.replica_id = $8 AND l.epoch = i.epoch
+    JOIN replicas r ON r.replica_id = l.replica_id AND r.lease_expires_at > clock_timestamp()
+), due AS MATERIALIZED (
+    SELECT o.place_in_table, o.workspace_id, o.due_at, o.due_reason, i.total,
+        row_number() OVER (PARTITION BY i.channel_id ORDER BY i.lane, o.due_at, o.message_id) AS place
+    FROM input i CROSS JOIN LATERAL (
+        SELECT ctid AS place_in_table, workspace_id, message_id, due_at, due_reason FROM outbox
+        WHERE channel_id = i.channel_id AND lane = i.lane AND due_at >= i.due_from AND due_at <= $9
+        AND (claimed_until IS NULL OR claimed_until <= $9)
+        ORDER BY due_at, message_id LIMIT i.room FOR UPDATE SKIP LOCKED
     ) o
-    WHERE l.room > 0
-    ORDER BY l.lane, o.due_at, o.message_id LIMIT $9
 ), claimed AS (
-    UPDATE outbox o SET claim = claim + 1, tries = tries + 1, maybe_sent = maybe_sent OR due_reason = $8, due_at = $7, due_reason = $8
-    FROM due WHERE o.workspace_id = $1 AND o.message_id = due.message_id
-    RETURNING o.workspace_id, o.message_id, o.claim, o.part, o.tries, o.maybe_sent, o.expires_at, due.due_at, o.lane
+    UPDATE outbox o SET claim = claim + 1, tries = tries + 1, maybe_sent = maybe_sent OR o.due_reason = $11,
+        claimed_until = $10, due_reason = $11
+    FROM due WHERE o.ctid = due.place_in_table AND o.workspace_id = due.workspace_id AND due.place <= due.total
+    RETURNING o.workspace_id, o.message_id, o.channel_id, o.claim, o.part, o.tries, o.maybe_sent, o.expires_at, due.due_at, o.lane,
+        due.due_reason
 )
-SELECT c.workspace_id, c.message_id, c.claim, c.part, c.tries, c.maybe_sent, c.expires_at, c.due_at, m.recipient, m.parts, c.lane
+SELECT c.workspace_id, c.message_id, c.claim, c.part, c.tries, c.maybe_sent, c.expires_at, c.due_at, m.recipient, m.parts, c.lane,
+    c.channel_id, c.due_reason
 FROM claimed c JOIN messages m ON m.workspace_id = c.workspace_id AND m.message_id = c.message_id
-ORDER BY c.lane, c.due_at, c.message_id";
+ORDER BY c.channel_id, c.lane, c.due_at, c.message_id";
 
 const CLAIM_EXPIRED: &str = "-- store.outbox.claim_expired
 WITH due AS MATERIALIZED (
-    SELECT message_id, due_at FROM outbox
-    WHERE channel_id = $2 AND expires_at <= $5 AND (due_reason <> $8 OR due_at <= $5)
-    AND EXISTS (SELECT 1 FROM channel_leases WHERE workspace_id = $1 AND channel_id = $2 AND replica_id = $3
-        AND epoch = $4 AND expires_at > clock_timestamp())
+    SELECT message_id, due_at, due_reason FROM outbox
+    WHERE channel_id = $2 AND expires_at <= $5 AND (claimed_until IS NULL OR claimed_until <= $5)
+    AND EXISTS (SELECT 1 FROM channel_leases l JOIN replicas r ON r.replica_id = l.replica_id
+        WHERE l.workspace_id = $1 AND l.channel_id = $2 AND l.replica_id = $3 AND l.epoch = $4
+        AND r.lease_expires_at > clock_timestamp())
     ORDER BY expires_at LIMIT $6 FOR UPDATE SKIP LOCKED
 ), claimed AS (
-    UPDATE outbox o SET claim = claim + 1, maybe_sent = maybe_sent OR due_reason = $8, due_at = $7, due_reason = $8
+    UPDATE outbox o SET claim = claim + 1, maybe_sent = maybe_sent OR o.due_reason = $8, claimed_until = $7, due_reason = $8
     FROM due WHERE o.workspace_id = $1 AND o.message_id = due.message_id
-    RETURNING o.workspace_id, o.message_id, o.claim, o.part, o.tries, o.maybe_sent, o.expires_at, due.due_at, o.lane
+    RETURNING o.workspace_id, o.message_id, o.channel_id, o.claim, o.part, o.tries, o.maybe_sent, o.expires_at, due.due_at, o.lane,
+        due.due_reason
 )
-SELECT c.workspace_id, c.message_id, c.claim, c.part, c.tries, c.maybe_sent, c.expires_at, c.due_at, m.recipient, m.parts, c.lane
+SELECT c.workspace_id, c.message_id, c.claim, c.part, c.tries, c.maybe_sent, c.expires_at, c.due_at, m.recipient, m.parts, c.lane,
+    c.channel_id, c.due_reason
 FROM claimed c JOIN messages m ON m.workspace_id = c.workspace_id AND m.message_id = c.message_id
 ORDER BY c.expires_at, c.message_id";
 
-// A row without a lane tells of an end of validity.
+// A row without a lane tells of an end of validity. What is being sent is no business of anybody's until its claim lapses.
 const WAKE_TIMES: &str = "-- store.outbox.wake_times
-SELECT c.channel_id, l.lane, f.due_at
-FROM unnest($1::uuid[]) AS c (channel_id)
-CROSS JOIN unnest('{0,1,2}'::smallint[]) AS l (lane)
+SELECT i.channel_id, i.lane, f.due_at, greatest(f.due_at, f.claimed_until)
+FROM unnest($1::uuid[], $2::smallint[], $3::timestamptz[]) AS i (channel_id, lane, due_from)
 CROSS JOIN LATERAL (
-    SELECT due_at FROM outbox WHERE channel_id = c.channel_id AND lane = l.lane AND due_at <= $2 ORDER BY due_at LIMIT 1
+    SELECT due_at, claimed_until FROM outbox
+    WHERE channel_id = i.channel_id AND lane = i.lane AND due_at >= i.due_from AND due_at <= $5
+    AND (claimed_until IS NULL OR claimed_until <= $5)
+    ORDER BY due_at LIMIT 1
 ) f
 UNION ALL
-SELECT c.channel_id, NULL, e.expires_at
-FROM unnest($1::uuid[]) AS c (channel_id)
+SELECT c.channel_id, NULL, e.expires_at, greatest(e.expires_at, e.claimed_until)
+FROM unnest($4::uuid[]) AS c (channel_id)
 CROSS JOIN LATERAL (
-    SELECT expires_at FROM outbox WHERE channel_id = c.channel_id AND expires_at <= $2 ORDER BY expires_at LIMIT 1
+    SELECT expires_at, claimed_until FROM outbox
+    WHERE channel_id = c.channel_id AND expires_at <= $5 AND (claimed_until IS NULL OR claimed_until <= $5)
+    ORDER BY expires_at LIMIT 1
 ) e";
 
 impl Store {
-    /// Takes rows that are due, as far as there is room, under a lease; the claims lapse after a time.
+    /// Takes rows that are due, as far as there is room, each under a lease of this replica; the claims lapse after a time.
+    /// Answers them by channel, and within it by lane and due instant.
     ///
     /// # Errors
     /// When the database cannot be used; what was taken by a lost answer falls due again when its claim lapses.
-    pub async fn claim(
-        &self,
-        lease: &Lease,
-        replica: ReplicaId,
-        room: Room,
-        lasting: Duration,
-    ) -> Result<Vec<Claimed>, Error> {
+    pub async fn claim(&self, replica: ReplicaId, wanted: &[Wanted], lasting: Duration) -> Result<Vec<Claimed>, Error> {
         let (now, lapses_at) = self.claim_times(lasting);
-        let lanes: Vec<i64> = room.lanes.iter().map(|room| i64::try_from(*room).unwrap_or(i64::MAX)).collect();
-        let total = i64::try_from(room.total).unwrap_or(i64::MAX);
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let rows = || wanted.iter().flat_map(Wanted::lanes);
+        let workspaces: Vec<Uuid> = rows().map(|(wanted, _)| wanted.lease.workspace.0).collect();
+        let channels: Vec<Uuid> = rows().map(|(wanted, _)| wanted.lease.channel.0).collect();
+        let epochs: Vec<i64> = rows().map(|(wanted, _)| wanted.lease.epoch).collect();
+        let lanes: Vec<i16> = rows().map(|(_, lane)| lane.number()).collect();
+        let due_from: Vec<Timestamp> = rows().map(|(wanted, lane)| wanted.due_from[lane.index()]).collect();
+        let rooms: Vec<i64> = rows().map(|(wanted, lane)| count(wanted.room.lanes[lane.index()])).collect();
+        let totals: Vec<i64> = rows().map(|(wanted, _)| count(wanted.room.total)).collect();
         let params: Params<'_> = &[
-            &lease.workspace.0,
-            &lease.channel.0,
-            &replica.0,
-            &lease.epoch,
-            &now,
+            &workspaces,
+            &channels,
+            &epochs,
             &lanes,
+            &due_from,
+            &rooms,
+            &totals,
+            &replica.0,
+            &now,
             &lapses_at,
             &CLAIMED,
-            &total,
         ];
         self.query(CLAIM, params).await?.iter().map(claimed_row).collect()
     }
@@ -176,21 +224,29 @@ impl Store {
         self.query(CLAIM_EXPIRED, params).await?.iter().map(claimed_row).collect()
     }
 
-    /// For each lane of each channel that has a row falling due up to an instant, and for each channel that has one
-    /// ending: when.
+    /// For each lane that has a row falling due up to an instant, looking from another instant on, and for each of the
+    /// channels that has one ending: when.
     ///
     /// # Errors
     /// When the database cannot be used.
-    pub async fn wake_times(&self, channels: &[ChannelId], until: Timestamp) -> Result<Vec<WakeTime>, Error> {
+    pub async fn wake_times(
+        &self,
+        lanes: &[(ChannelId, Lane, Timestamp)],
+        channels: &[ChannelId],
+        until: Timestamp,
+    ) -> Result<Vec<WakeTime>, Error> {
+        let of_lanes: Vec<Uuid> = lanes.iter().map(|(channel, _, _)| channel.0).collect();
+        let numbers: Vec<i16> = lanes.iter().map(|(_, lane, _)| lane.number()).collect();
+        let due_from: Vec<Timestamp> = lanes.iter().map(|(_, _, from)| *from).collect();
         let channels: Vec<Uuid> = channels.iter().map(|id| id.0).collect();
-        let rows = self.query(WAKE_TIMES, &[&channels, &until]).await?;
+        let rows = self.query(WAKE_TIMES, &[&of_lanes, &numbers, &due_from, &channels, &until]).await?;
         rows.iter()
             .map(|row| {
                 let event = match get::<Option<i16>>(row, 1)? {
-                    Some(number) => WakeEvent::Due(lane(number)?),
+                    Some(number) => WakeEvent::Due { lane: lane(number)?, due_at: get(row, 2)? },
                     None => WakeEvent::Expired,
                 };
-                Ok(WakeTime { channel: ChannelId(get(row, 0)?), event, at: get(row, 2)? })
+                Ok(WakeTime { channel: ChannelId(get(row, 0)?), event, at: get(row, 3)? })
             })
             .collect()
     }
@@ -221,5 +277,7 @@ fn claimed_row(row: &Row) -> Result<Claimed, Error> {
         recipient: PhoneNumber::from_stored(get(row, 8)?),
         parts: serde_json::from_str(get(row, 9)?).map_err(Error::corrupt)?,
         lane: lane(get(row, 10)?)?,
+        channel: ChannelId(get(row, 11)?),
+        waited_for: DueReason::from_word(get(row, 12)?).ok_or_else(|| Error::corrupt("due reason"))?,
     })
 }

@@ -61,7 +61,7 @@ WITH input AS (
     WHERE i.status IS NOT NULL AND o.workspace_id = i.workspace_id AND o.message_id = i.message_id AND o.claim = i.claim
     RETURNING o.workspace_id, o.message_id, i.claim
 ), kept AS (
-    UPDATE outbox o SET claim = o.claim + 1, due_at = i.due_at, due_reason = i.due_reason, part = i.part, tries = i.tries,
+    UPDATE outbox o SET claim = o.claim + 1, claimed_until = NULL, due_at = i.due_at, due_reason = i.due_reason, part = i.part, tries = i.tries,
         maybe_sent = i.maybe_sent
     FROM input i
     WHERE i.status IS NULL AND o.workspace_id = i.workspace_id AND o.message_id = i.message_id AND o.claim = i.claim

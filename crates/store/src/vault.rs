@@ -32,6 +32,7 @@ pub struct Vault {
     current: MasterKey,
     previous: Option<MasterKey>,
     cursor_key: [u8; KEY_BYTES],
+    account_key: [u8; KEY_BYTES],
 }
 
 impl std::fmt::Debug for Vault {
@@ -55,14 +56,23 @@ impl Vault {
     /// A vault that seals under `current` and also opens what `previous` sealed.
     #[must_use]
     pub fn new(current: &[u8; KEY_BYTES], previous: Option<&[u8; KEY_BYTES]>) -> Self {
-        let mut hasher = Sha256::new();
-        hasher.update(b"tuma cursor");
-        hasher.update(current);
+        let derived = |purpose: &[u8]| Sha256::new().chain_update(purpose).chain_update(current).finalize().into();
         Self {
             current: MasterKey::new(current),
             previous: previous.map(MasterKey::new),
-            cursor_key: hasher.finalize().into(),
+            cursor_key: derived(b"tuma cursor"),
+            account_key: derived(b"tuma account"),
         }
+    }
+
+    /// The same for equal secrets, and telling nothing of them to who has no master key. Another master key makes others.
+    #[must_use]
+    pub fn account_id(&self, secret: &SecretString) -> Uuid {
+        let secret = secret.expose_secret().as_bytes();
+        let digest = Sha256::new().chain_update(self.account_key).chain_update(secret).finalize();
+        let mut bytes = [0; size_of::<Uuid>()];
+        bytes.iter_mut().zip(digest).for_each(|(byte, digit)| *byte = digit);
+        uuid::Builder::from_custom_bytes(bytes).into_uuid()
     }
 
     /// The key that signs page tokens, derived from the current master key.

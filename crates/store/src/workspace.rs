@@ -27,6 +27,8 @@ pub struct Workspace {
     pub request_limits: RequestLimits,
     /// Days after which ended messages lose their texts.
     pub body_retention_days: u32,
+    /// Its share where several workspaces contend for the limit of one provider account.
+    pub weight: u32,
     /// Made at.
     pub created_at: Timestamp,
     /// Last changed at.
@@ -55,6 +57,8 @@ pub struct WorkspaceChange {
     pub request_limits: Option<RequestLimits>,
     /// Days that texts are kept.
     pub body_retention_days: Option<u32>,
+    /// Share of a provider account's limit.
+    pub weight: Option<u32>,
 }
 
 const ORGANIZATION: &str = "-- store.workspace.organization
@@ -65,40 +69,44 @@ WITH made AS (
     INSERT INTO workspaces (workspace_id, organization_id, name)
     SELECT $1, organization_id, $2 FROM installation
     RETURNING workspace_id, organization_id, name, created_at, updated_at,
-        frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days
+        frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days, weight
 ), noted AS (
     INSERT INTO audit (workspace_id, actor, act, subject, detail)
     SELECT workspace_id, $3, $4, workspace_id::text, name FROM made
 )
 SELECT workspace_id, organization_id, name, created_at, updated_at,
-    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days
+    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days, weight
 FROM made";
 
+// Owners of its channels learn of a weight as of a change of the channel.
 const UPDATE: &str = "-- store.workspace.update
 WITH changed AS (
     UPDATE workspaces SET name = coalesce($2, name), frequency_cap_messages = coalesce($3, frequency_cap_messages),
         frequency_cap_days = coalesce($4, frequency_cap_days), link_parameters = coalesce($5, link_parameters),
         posts_per_second = coalesce($6, posts_per_second), gets_per_second = coalesce($7, gets_per_second),
-        body_retention_days = coalesce($10, body_retention_days), updated_at = clock_timestamp()
+        body_retention_days = coalesce($10, body_retention_days), weight = coalesce($11, weight), updated_at = clock_timestamp()
     WHERE workspace_id = $1
     RETURNING workspace_id, organization_id, name, created_at, updated_at,
-        frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days
+        frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days, weight
 ), noted AS (
     INSERT INTO audit (workspace_id, actor, act, subject, detail)
     SELECT workspace_id, $8, $9, workspace_id::text, name FROM changed
+), told AS (
+    UPDATE channels SET revision = revision + 1
+    WHERE workspace_id = $1 AND (SELECT weight FROM workspaces WHERE workspace_id = $1) <> $11::integer
 )
 SELECT workspace_id, organization_id, name, created_at, updated_at,
-    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days
+    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days, weight
 FROM changed";
 
 const GET: &str = "-- store.workspace.get
 SELECT workspace_id, organization_id, name, created_at, updated_at,
-    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days
+    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days, weight
 FROM workspaces WHERE workspace_id = $1";
 
 const LIST: &str = "-- store.workspace.list
 SELECT workspace_id, organization_id, name, created_at, updated_at,
-    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days
+    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days, weight
 FROM workspaces
 WHERE workspace_id > $1 ORDER BY workspace_id LIMIT $2";
 
@@ -147,6 +155,7 @@ impl Store {
                     &act.actor,
                     &act.name,
                     &number(change.body_retention_days)?,
+                    &number(change.weight)?,
                 ],
             )
             .await?;
@@ -182,5 +191,6 @@ fn workspace(row: &Row) -> Result<Workspace, Error> {
         link_parameters: serde_json::from_str(get(row, 7)?).map_err(Error::corrupt)?,
         request_limits: RequestLimits { posts_per_second: number(8)?, gets_per_second: number(9)? },
         body_retention_days: number(10)?,
+        weight: number(11)?,
     })
 }

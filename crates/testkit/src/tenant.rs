@@ -3,6 +3,7 @@
 use domain::id::{AccessKeyId, ChannelId, WorkspaceId};
 use domain::message::MessageType;
 use domain::phone::PhoneNumber;
+use domain::spacing::RecipientRate;
 use secrecy::{ExposeSecret, SecretString};
 use store::Store;
 use store::access_key::new_secret;
@@ -40,6 +41,9 @@ impl Tenant {
             messages_per_second: 1000,
             status: ChannelStatus::Active,
             longitude_spelling: domain::content::LongitudeSpelling::Both,
+            account_messages_per_second: None,
+            // Tests write to one number often.
+            recipient_rate: RecipientRate { interval_seconds: 0, burst: 1 },
         };
         let workspace = WorkspaceId(Uuid::new_v4());
         store.create_workspace(workspace, "test", &ACT).await.expect("a workspace");

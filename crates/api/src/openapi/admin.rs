@@ -9,13 +9,7 @@ use super::words;
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct WorkspaceRequest {
-    /// 1 to 100 characters without control characters, not only white space.
-    #[schema(
-        min_length = 1,
-        max_length = 100,
-        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$",
-        examples("Shop")
-    )]
+    #[schema(schema_with = words::workspace_name)]
     name: String,
 }
 
@@ -23,13 +17,7 @@ pub(crate) struct WorkspaceRequest {
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct WorkspaceChange {
-    /// 1 to 100 characters without control characters, not only white space.
-    #[schema(
-        min_length = 1,
-        max_length = 100,
-        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$",
-        examples("Shop")
-    )]
+    #[schema(schema_with = words::workspace_name_or_null, required = false)]
     name: Option<String>,
     /// How often messages with `capFrequency` reach one recipient.
     frequency_cap: Option<FrequencyCap>,
@@ -41,6 +29,9 @@ pub(crate) struct WorkspaceChange {
     /// days hold for messages that still have them.
     #[schema(minimum = 1, maximum = 3650, examples(30))]
     body_retention_days: Option<i64>,
+    /// Its share where several workspaces contend for the limit of one Lipachat account, 1 to 100; 1 by default.
+    #[schema(minimum = 1, maximum = 100, examples(3))]
+    weight: Option<i64>,
 }
 
 /// So many messages for marketing within so many days.
@@ -87,6 +78,9 @@ pub(crate) struct Workspace {
     request_limits: RequestLimits,
     /// Days after their acceptance until ended messages lose `body`, `template` and `meta`.
     body_retention_days: i64,
+    /// Its share where several workspaces contend for the limit of one Lipachat account.
+    #[schema(minimum = 1, maximum = 100)]
+    weight: i64,
     /// When it was made.
     #[schema(format = DateTime)]
     created_at: String,
@@ -109,12 +103,7 @@ pub(crate) struct WorkspaceList {
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ErasureRequest {
-    /// The number, in E.164 form.
-    #[schema(
-        max_length = 64,
-        pattern = r"^[ ().\u00a0-]*\+?[ ().\u00a0-]*[1-9]([ ().\u00a0-]*[0-9]){6,14}[ ().\u00a0-]*$",
-        examples("+254712345678")
-    )]
+    #[schema(schema_with = words::erased_number, required = false)]
     identifier_value: Option<String>,
     /// The contact, as messages name it.
     #[schema(format = "uuid", examples("6c0a8f0b-0d5a-5d0c-9a64-7f0c7d0b8e11"))]
@@ -145,20 +134,9 @@ pub(crate) struct Erasure {
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewChannel {
-    /// 1 to 100 characters without control characters, not only white space.
-    #[schema(
-        min_length = 1,
-        max_length = 100,
-        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$",
-        examples("Receipts")
-    )]
+    #[schema(schema_with = words::channel_name)]
     name: String,
-    /// The number it sends from, in E.164 form.
-    #[schema(
-        max_length = 64,
-        pattern = r"^[ ().\u00a0-]*\+?[ ().\u00a0-]*[1-9]([ ().\u00a0-]*[0-9]){6,14}[ ().\u00a0-]*$",
-        examples("+254700000000")
-    )]
+    #[schema(schema_with = words::channel_number)]
     number: String,
     /// Lipachat's key, 1 to 1024 printable ASCII characters; it is never shown again.
     #[schema(min_length = 1, max_length = 1024, pattern = "^[!-~]+$", examples("lipachat-key"))]
@@ -172,26 +150,22 @@ pub(crate) struct NewChannel {
     status: Option<ChannelStatus>,
     /// How longitude is spelled to Lipachat; `both` where it is absent.
     longitude_spelling: Option<LongitudeSpelling>,
+    /// How many messages a second all channels with the same Lipachat key send together, 1 to 1000, exact over replicas;
+    /// where several channels of a key name one, the least counts. Absent or `null`: the channel names none.
+    #[schema(minimum = 1, maximum = 1000, examples(200))]
+    account_messages_per_second: Option<i64>,
+    /// How often it may write to one recipient; WhatsApp's own limit, 6 seconds and 45 messages, where it is absent or
+    /// `null`.
+    recipient_rate: Option<RecipientRate>,
 }
 
 /// What is to change of a channel.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ChannelChange {
-    /// 1 to 100 characters without control characters, not only white space.
-    #[schema(
-        min_length = 1,
-        max_length = 100,
-        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$",
-        examples("Receipts")
-    )]
+    #[schema(schema_with = words::channel_name_or_null, required = false)]
     name: Option<String>,
-    /// The number it sends from, in E.164 form.
-    #[schema(
-        max_length = 64,
-        pattern = r"^[ ().\u00a0-]*\+?[ ().\u00a0-]*[1-9]([ ().\u00a0-]*[0-9]){6,14}[ ().\u00a0-]*$",
-        examples("+254700000001")
-    )]
+    #[schema(schema_with = words::channel_number_or_null, required = false)]
     number: Option<String>,
     /// Lipachat's key, 1 to 1024 printable ASCII characters; it is never shown again.
     #[schema(min_length = 1, max_length = 1024, pattern = "^[!-~]+$", examples("lipachat-key"))]
@@ -205,6 +179,12 @@ pub(crate) struct ChannelChange {
     status: Option<ChannelStatus>,
     /// How longitude is spelled to Lipachat.
     longitude_spelling: Option<LongitudeSpelling>,
+    /// How many messages a second all channels with the same Lipachat key send together, 1 to 1000, exact over replicas;
+    /// where several channels of a key name one, the least counts. `null` removes it.
+    #[schema(minimum = 1, maximum = 1000, examples(200))]
+    account_messages_per_second: Option<i64>,
+    /// How often it may write to one recipient; `null` for WhatsApp's own limit, 6 seconds and 45 messages.
+    recipient_rate: Option<RecipientRate>,
 }
 
 /// A channel, as its operator sees it.
@@ -234,12 +214,30 @@ pub(crate) struct OperatedChannel {
     status: ChannelStatus,
     /// How longitude is spelled to Lipachat.
     longitude_spelling: LongitudeSpelling,
+    /// How many messages a second all channels with the same Lipachat key send together, the least of those that name
+    /// one; `null` where this channel names none.
+    #[schema(required = true, minimum = 1, maximum = 1000)]
+    account_messages_per_second: Option<i64>,
+    /// How often it may write to one recipient.
+    recipient_rate: RecipientRate,
     /// When it was made.
     #[schema(format = DateTime)]
     created_at: String,
     /// When it was changed last.
     #[schema(format = DateTime)]
     updated_at: String,
+}
+
+/// How often a channel may write to one recipient. A message that comes sooner waits for its turn.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RecipientRate {
+    /// Seconds that each message is paid back with, 0 to 86400; 6 by default, 0 for no spacing.
+    #[schema(minimum = 0, maximum = 86400, examples(6))]
+    interval_seconds: i64,
+    /// Messages that may go at once, 1 to 1000; 45 by default.
+    #[schema(minimum = 1, maximum = 1000, examples(45))]
+    burst: i64,
 }
 
 /// How longitude is spelled to Lipachat, whose page says `longtitude`.
@@ -265,13 +263,7 @@ pub(crate) struct OperatedChannelList {
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct AccessKeyRequest {
-    /// 1 to 100 characters without control characters, not only white space.
-    #[schema(
-        min_length = 1,
-        max_length = 100,
-        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$",
-        examples("checkout")
-    )]
+    #[schema(schema_with = words::access_key_name)]
     name: String,
     /// What it may be used for; everything where it is absent.
     #[schema(min_items = 1)]

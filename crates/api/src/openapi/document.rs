@@ -20,8 +20,8 @@ const EVERYWHERE: [&str; 2] = ["x-request-id", "messagebird-request-id"];
     info(
         title = "tuma",
         description = "A self-hosted gateway that queues WhatsApp messages and sends each once. The messages API is \
-                       shaped like Bird's Channels API. A property of a request that is `null` counts as absent; an \
-                       unknown one is refused. Lengths of texts are counted in UTF-16 units, as WhatsApp counts them, \
+                       shaped like Bird's Channels API. A property of a request that is `null` counts as absent, \
+                       unless its description says what `null` does; an unknown one is refused. Lengths of texts are counted in UTF-16 units, as WhatsApp counts them, \
                        so a text with emoji may be refused although the schema, which counts characters, allows it.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
@@ -160,9 +160,13 @@ fn add_conditions(schemas: &mut Value) {
 
 #[cfg(test)]
 mod tests {
-    use domain::limits;
+    use domain::{fairness, limits, spacing};
 
     use super::*;
+
+    fn size(limit: u32) -> usize {
+        usize::try_from(limit).expect("small")
+    }
 
     /// A limit of a schema's property, by the path of both.
     fn limit(document: &Value, path: &str, name: &str) -> Option<u64> {
@@ -217,11 +221,13 @@ mod tests {
             ("MessageRequest.collapseKey", "maxLength", limits::COLLAPSE_KEY_CHARS_MAX),
             ("ShortLinks.domain", "maxLength", limits::SHORT_LINK_DOMAIN_CHARS_MAX),
             ("BatchRequest.messageRequests", "maxItems", limits::BATCH_MESSAGES_MAX),
-            (
-                "NewChannel.messagesPerSecond",
-                "maximum",
-                usize::try_from(limits::MESSAGES_PER_SECOND_MAX).expect("small"),
-            ),
+            ("NewChannel.messagesPerSecond", "maximum", size(limits::MESSAGES_PER_SECOND_MAX)),
+            ("NewChannel.accountMessagesPerSecond", "maximum", size(limits::MESSAGES_PER_SECOND_MAX)),
+            ("ChannelChange.messagesPerSecond", "maximum", size(limits::MESSAGES_PER_SECOND_MAX)),
+            ("ChannelChange.accountMessagesPerSecond", "maximum", size(limits::MESSAGES_PER_SECOND_MAX)),
+            ("RecipientRate.intervalSeconds", "maximum", size(spacing::RECIPIENT_INTERVAL_SECONDS_MAX)),
+            ("RecipientRate.burst", "maximum", size(spacing::RECIPIENT_BURST_MAX)),
+            ("WorkspaceChange.weight", "maximum", size(fairness::WEIGHT_MAX)),
         ] {
             assert_eq!(limit(&document, path, name), u64::try_from(expected).ok(), "{path} {name}");
         }

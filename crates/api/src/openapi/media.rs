@@ -4,6 +4,7 @@ use utoipa::ToSchema;
 
 use super::actions::Button;
 use super::text::TelegramMetadata;
+use super::words;
 
 /// Images and what stands below them.
 #[derive(ToSchema)]
@@ -27,13 +28,7 @@ pub(crate) struct ImagePayload {
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Image {
-    /// An `https` address of a public host, without user and white space, up to 2048 characters. Lipachat fetches it, tuma does not.
-    #[schema(
-        format = "uri",
-        max_length = 2048,
-        pattern = r"^[Hh][Tt][Tt][Pp][Ss]://[^\s\x00-\x1f\x7f-\x9f]+$",
-        examples("https://cdn.example.org/a.jpg")
-    )]
+    #[schema(schema_with = words::image_url)]
     media_url: String,
     /// Bird's alternative text: taken and not sent, since Lipachat has no place for it.
     #[schema(examples("Front view"))]
@@ -79,13 +74,7 @@ pub(crate) struct FilePayload {
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct File {
-    /// An `https` address of a public host, without user and white space, up to 2048 characters. Lipachat fetches it, tuma does not.
-    #[schema(
-        format = "uri",
-        max_length = 2048,
-        pattern = r"^[Hh][Tt][Tt][Pp][Ss]://[^\s\x00-\x1f\x7f-\x9f]+$",
-        examples("https://cdn.example.org/d.pdf")
-    )]
+    #[schema(schema_with = words::file_url)]
     media_url: String,
     /// MIME type: `video/*`, `audio/*` and `image/*` are sent as such, `image/webp` as a sticker, anything else as a
     /// document.

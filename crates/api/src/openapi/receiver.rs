@@ -22,22 +22,11 @@ pub(crate) struct ReceiverContact {
     id: Option<String>,
     /// What identifies the contact: `phonenumber`, the only key on WhatsApp.
     identifier_key: Option<IdentifierKey>,
-    /// An international number in E.164 form, 7 to 15 digits, up to 64 characters. Spaces, dashes, dots and brackets
-    /// are dropped; a missing `+` is added if the rest is a valid number.
-    #[schema(
-        max_length = 64,
-        pattern = r"^[ ().\u00a0-]*\+?[ ().\u00a0-]*[1-9]([ ().\u00a0-]*[0-9]){6,14}[ ().\u00a0-]*$",
-        examples("+254712345678", "254 712 345-678")
-    )]
+    #[schema(schema_with = words::recipient_number, required = false)]
     identifier_value: Option<String>,
     /// The role of the contact: `to`, the only one on WhatsApp.
     r#type: Option<ReceiverType>,
-    /// The number that is really written to: the contact's.
-    #[schema(
-        max_length = 64,
-        pattern = r"^[ ().\u00a0-]*\+?[ ().\u00a0-]*[1-9]([ ().\u00a0-]*[0-9]){6,14}[ ().\u00a0-]*$",
-        examples("+254712345678")
-    )]
+    #[schema(schema_with = words::platform_address, required = false)]
     platform_address: Option<String>,
     /// Which identifier of the contact is written to: `identifiers.phonenumber`, the only one on WhatsApp.
     platform_address_selector: Option<AddressSelector>,

@@ -1,12 +1,23 @@
 //! Schemas of single words and texts that a derive cannot say: the word that tells a variant, items of arrays, maps.
 
-use domain::limits::{LINK_PARAMETER_VALUE_CHARS_MAX, LINK_PARAMETERS_MAX, TAG_CHARS_MAX, TEMPLATE_BODY_UNITS_MAX};
-use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type};
+use domain::limits::{
+    LINK_PARAMETER_VALUE_CHARS_MAX, LINK_PARAMETERS_MAX, TAG_CHARS_MAX, TEMPLATE_BODY_UNITS_MAX, URL_CHARS_MAX,
+};
+use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 
+use crate::routes::admin::NAME_CHARS_MAX;
 use crate::wire::shape::TEXT_CHARS_MAX;
 
 /// More than white space.
 const NOT_BLANK: &str = r"\S";
+/// Without control characters, not only white space.
+const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$";
+/// 7 to 15 digits, with what people write between them.
+const PHONE_NUMBER: &str = r"^[ ().\u00a0-]*\+?[ ().\u00a0-]*[1-9]([ ().\u00a0-]*[0-9]){6,14}[ ().\u00a0-]*$";
+/// Longest text that is read as a number.
+const PHONE_NUMBER_CHARS_MAX: usize = 64;
+/// `https` in any case, then neither white space nor control characters.
+const MEDIA_URL: &str = r"^[Hh][Tt][Tt][Pp][Ss]://[^\s\x00-\x1f\x7f-\x9f]+$";
 /// `1`, `body.1`, `header`, `header.media`, `button.0`.
 const PLACEHOLDER: &str = r"^(header|header\.media|button\.0*[0-9]|(body\.)?0*([1-9][0-9]?|100))$";
 
@@ -38,6 +49,82 @@ fn one_word(word: &str) -> Object {
         .schema_type(Type::String)
         .enum_values(Some([word]))
         .description(Some(format!("Tells this form from the others: `{word}`.")))
+        .build()
+}
+
+/// Functions that give schemas of one form, each with its own words.
+macro_rules! texts {
+    ($form:ident: $($name:ident($($word:expr),*)),* $(,)?) => {
+        $(pub(super) fn $name() -> Object { $form($($word),*) })*
+    };
+}
+
+texts! { name:
+    workspace_name(Type::String, "Shop"),
+    workspace_name_or_null(text_or_null(), "Shop"),
+    channel_name(Type::String, "Receipts"),
+    channel_name_or_null(text_or_null(), "Receipts"),
+    access_key_name(Type::String, "checkout"),
+}
+
+texts! { phone_number:
+    channel_number(Type::String, "The number it sends from, in E.164 form.", &["+254700000000"]),
+    channel_number_or_null(text_or_null(), "The number it sends from, in E.164 form.", &["+254700000001"]),
+    erased_number(text_or_null(), "The number, in E.164 form.", &["+254712345678"]),
+    recipient_number(
+        text_or_null(),
+        "An international number in E.164 form, 7 to 15 digits, up to 64 characters. Spaces, dashes, dots and brackets\n\
+         are dropped; a missing `+` is added if the rest is a valid number.",
+        &["+254712345678", "254 712 345-678"]
+    ),
+    platform_address(text_or_null(), "The number that is really written to: the contact's.", &["+254712345678"]),
+}
+
+texts! { media_url:
+    image_url("https://cdn.example.org/a.jpg"),
+    file_url("https://cdn.example.org/d.pdf"),
+}
+
+fn text_or_null() -> SchemaType {
+    SchemaType::from_iter([Type::String, Type::Null])
+}
+
+/// What an operator calls a thing.
+fn name(schema_type: impl Into<SchemaType>, example: &str) -> Object {
+    ObjectBuilder::new()
+        .schema_type(schema_type)
+        .min_length(Some(1))
+        .max_length(Some(NAME_CHARS_MAX))
+        .pattern(Some(NAME))
+        .description(Some(format!(
+            "1 to {NAME_CHARS_MAX} characters without control characters, not only white space."
+        )))
+        .examples([example])
+        .build()
+}
+
+fn phone_number(schema_type: impl Into<SchemaType>, description: &str, examples: &[&str]) -> Object {
+    ObjectBuilder::new()
+        .schema_type(schema_type)
+        .max_length(Some(PHONE_NUMBER_CHARS_MAX))
+        .pattern(Some(PHONE_NUMBER))
+        .description(Some(description))
+        .examples(examples.iter().copied())
+        .build()
+}
+
+/// The address of an image or a file.
+fn media_url(example: &str) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::Custom("uri".to_owned())))
+        .max_length(Some(URL_CHARS_MAX))
+        .pattern(Some(MEDIA_URL))
+        .description(Some(format!(
+            "An `https` address of a public host, without user and white space, up to {URL_CHARS_MAX} characters. \
+             Lipachat fetches it, tuma does not."
+        )))
+        .examples([example])
         .build()
 }
 
@@ -118,7 +205,7 @@ pub(super) fn flow_data() -> Object {
 /// What a message is for.
 fn use_case() -> Object {
     ObjectBuilder::new()
-        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .schema_type(text_or_null())
         .min_length(Some(1))
         .max_length(Some(TEXT_CHARS_MAX))
         .description(Some("What the message is for; `marketing` is under the frequency cap if `capFrequency` says so."))

@@ -23,7 +23,7 @@ use crate::wire::query::{Page, read_page};
 /// Bodies of the admin API.
 const ADMIN_BYTES_MAX: usize = 16 * 1024;
 /// Names of things, characters.
-const NAME_CHARS_MAX: usize = 100;
+pub(crate) const NAME_CHARS_MAX: usize = 100;
 
 /// An act done with the admin token.
 fn act(name: &'static str) -> Act<'static> {

@@ -7,6 +7,7 @@ use domain::failure::FailureCode;
 use domain::id::MessageId;
 use domain::message::Lane;
 use domain::violation::Violations;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use store::accept::{Accepted, NewMessage};
@@ -177,19 +178,22 @@ async fn store(
 
 /// Tells metrics and engine of what was stored.
 fn count(api: &Api, channel: &Channel, fates: &[Fate]) {
-    let mut due: [bool; Lane::ALL.len()] = Default::default();
+    let mut due: [Option<Timestamp>; Lane::ALL.len()] = Default::default();
     for fate in fates {
         match fate {
             Fate::Stored(message, _) if message.rejected.is_some() => {}
             Fate::Stored(message, accepted) => {
                 api.metrics.accepted.inc();
-                due[message.lane.index()] |= *accepted == Accepted::New && message.due_at <= message.created_at;
+                if *accepted == Accepted::New && message.due_at <= message.created_at {
+                    let earliest = &mut due[message.lane.index()];
+                    *earliest = Some(earliest.map_or(message.due_at, |at| at.min(message.due_at)));
+                }
             }
             Fate::Replayed(_) => api.metrics.replayed.inc(),
         }
     }
-    for lane in Lane::ALL.into_iter().filter(|lane| due[lane.index()]) {
-        (api.due)(channel.id, lane);
+    for (lane, due_at) in Lane::ALL.into_iter().zip(due).filter_map(|(lane, at)| Some((lane, at?))) {
+        (api.due)(channel.id, lane, due_at);
     }
 }
 

@@ -108,13 +108,13 @@ async fn accept(
 ) -> Result<HttpResponse, ApiError> {
     let message = new_message(channel, settings, read, fingerprint(channel, body), now);
     let stored = as_stored(channel, &message, Accepted::New);
-    let (is_due, lane) = (message.due_at <= now, message.lane);
+    let (due_at, lane) = (message.due_at, message.lane);
     let accepted = api.writer.accept(vec![message]).await?;
     match accepted.first() {
         Some(Accepted::New) => {
             api.metrics.accepted.inc();
-            if is_due {
-                (api.due)(channel.id, lane);
+            if due_at <= now {
+                (api.due)(channel.id, lane, due_at);
             }
             Ok(HttpResponse::Accepted().json(view(&stored)?))
         }

@@ -68,11 +68,54 @@ async fn a_change_of_a_channel_changes_only_what_it_names_and_is_seen_at_once() 
     let refused = harness.send(&message()).await;
     assert_eq!(refused.code(422), "InvalidPayload");
     assert_eq!(refused.json()["details"], json!({ ".channel": ["the channel is inactive"] }));
-    let store = &harness.database.store;
-    let key = store.provider_key(harness.tenant.workspace, harness.tenant.channel.id).await.unwrap().unwrap();
-    assert_eq!(secrecy::ExposeSecret::expose_secret(&key), "new-key");
+    assert_eq!(harness.provider_key(&harness.tenant).await, "new-key");
     harness.admin(Method::PATCH, &path, Some(json!({ "status": "active" }))).await.expect(200);
     harness.send(&message()).await.expect(202);
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn the_rates_of_a_channel_are_kept_until_another_or_null_is_given() {
+    let harness = Harness::start().await;
+    let list = format!("/workspaces/{}/channels", harness.tenant.workspace);
+    let settings = json!({ "name": "Main", "number": "+254110090747", "providerKey": "k" });
+    let made = harness.admin(Method::POST, &list, Some(settings)).await.expect(201);
+    let path = format!("{list}/{}", text(&made, "id"));
+    let no_limit = (Value::Null, json!({ "intervalSeconds": 6, "burst": 45 }));
+    assert_eq!(rates(&made), no_limit);
+    let slow = (json!(200), json!({ "intervalSeconds": 30, "burst": 2 }));
+    let change = json!({ "accountMessagesPerSecond": slow.0, "recipientRate": slow.1 });
+    for change in [change, json!({}), json!({ "name": "First", "messagesPerSecond": 20 })] {
+        assert_eq!(rates(&harness.admin(Method::PATCH, &path, Some(change)).await.expect(200)), slow);
+    }
+    assert_eq!(rates(&harness.admin(Method::GET, &path, None).await.expect(200)), slow);
+    let listed = harness.admin(Method::GET, &list, None).await.expect(200);
+    let listed = listed["results"].as_array().unwrap().iter().find(|channel| channel["id"] == made["id"]).unwrap();
+    assert_eq!(rates(listed), slow);
+    let (rate_only, none) = (json!({ "recipientRate": null }), json!({ "accountMessagesPerSecond": null }));
+    let changed = harness.admin(Method::PATCH, &path, Some(rate_only)).await.expect(200);
+    assert_eq!(rates(&changed), (slow.0, no_limit.1.clone()));
+    assert_eq!(rates(&harness.admin(Method::PATCH, &path, Some(none)).await.expect(200)), no_limit);
+    assert_eq!(rates(&harness.admin(Method::GET, &path, None).await.expect(200)), no_limit);
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn the_weight_of_a_workspace_is_one_until_it_is_changed() {
+    let harness = Harness::start().await;
+    let path = format!("/workspaces/{}", harness.tenant.workspace);
+    assert_eq!(harness.admin(Method::GET, &path, None).await.expect(200)["weight"], 1);
+    let changes = [json!({ "weight": 7 }), json!({ "weight": null }), json!({ "name": "Duka" }), json!({})];
+    for change in changes {
+        assert_eq!(harness.admin(Method::PATCH, &path, Some(change)).await.expect(200)["weight"], 7);
+    }
+    assert_eq!(harness.admin(Method::GET, &path, None).await.expect(200)["weight"], 7);
+    let listed = harness.admin(Method::GET, "/workspaces", None).await.expect(200);
+    let weight = |id: String| {
+        listed["results"].as_array().unwrap().iter().find(|workspace| workspace["id"] == id).unwrap()["weight"].clone()
+    };
+    assert_eq!(weight(harness.tenant.workspace.to_string()), 7);
+    assert_eq!(weight(harness.other.workspace.to_string()), 1);
     harness.stop().await;
 }
 
@@ -153,12 +196,25 @@ async fn the_admin_token_alone_opens_the_admin_api() {
 async fn all_violations_of_a_channel_are_named_at_once() {
     let harness = Harness::start().await;
     let path = format!("/workspaces/{}/channels", harness.tenant.workspace);
-    let bad = json!({ "name": "", "number": "0712", "messagesPerSecond": 0, "status": "gone", "colour": "red" });
+    let bad = json!({ "name": "", "number": "0712", "messagesPerSecond": 0, "status": "gone", "colour": "red",
+        "accountMessagesPerSecond": 0, "recipientRate": { "intervalSeconds": -1, "bursts": 1 } });
     let refused = harness.admin(Method::POST, &path, Some(bad)).await;
     assert_eq!(refused.code(422), "InvalidPayload");
     let details = refused.json()["details"].clone();
     let named: Vec<&str> = details.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(named, [".colour", ".messagesPerSecond", ".name", ".number", ".providerKey", ".status"]);
+    let expected = [
+        ".accountMessagesPerSecond",
+        ".colour",
+        ".messagesPerSecond",
+        ".name",
+        ".number",
+        ".providerKey",
+        ".recipientRate.burst",
+        ".recipientRate.bursts",
+        ".recipientRate.intervalSeconds",
+        ".status",
+    ];
+    assert_eq!(named, expected);
     assert!(
         details
             .as_object()
@@ -167,6 +223,11 @@ async fn all_violations_of_a_channel_are_named_at_once() {
             .all(|texts| texts.as_array().is_some_and(|texts| texts.iter().all(Value::is_string)))
     );
     harness.stop().await;
+}
+
+/// The rates of a shown channel: its account's, and that to one recipient.
+fn rates(channel: &Value) -> (Value, Value) {
+    (channel["accountMessagesPerSecond"].clone(), channel["recipientRate"].clone())
 }
 
 fn channel_path(harness: &Harness) -> String {

@@ -24,6 +24,7 @@ const TABLES: &[&str] = &[
     include_str!("input/bad_cards.json"),
     include_str!("input/bad_templates.json"),
     include_str!("input/bad_admin.json"),
+    include_str!("input/bad_rates.json"),
 ];
 /// Fewer would mean that part of the tables was lost.
 const REQUESTS_MIN: usize = 1000;

@@ -13,7 +13,7 @@ use api::metrics::Metrics;
 use lipachat::client::LipachatPreview;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use store::Store;
 use store::writer::AcceptWriter;
@@ -166,6 +166,14 @@ impl Harness {
         self.request(method, &format!("/admin{path}"), &[("Authorization", &token)], body).await
     }
 
+    /// The provider key that a tenant's channel is sent with.
+    pub(crate) async fn provider_key(&self, tenant: &Tenant) -> String {
+        let channel = (tenant.workspace, tenant.channel.id);
+        let mut owned = self.database.store.owned_channels(&[channel]).await.unwrap();
+        let (_, owned) = owned.pop().unwrap();
+        owned.unwrap().key.expose_secret().to_owned()
+    }
+
     /// The tenant's credential.
     pub(crate) fn access_key(&self) -> String {
         format!("AccessKey {}", self.tenant.access_key)
@@ -179,7 +187,7 @@ impl Harness {
 
 /// Starts a server on a free port.
 fn serve(store: Store, metrics: Metrics, hints: Arc<AtomicUsize>) -> (SocketAddr, ServerHandle) {
-    let due: api::app::DueHint = Arc::new(move |_, _| {
+    let due: api::app::DueHint = Arc::new(move |_, _, _| {
         hints.fetch_add(1, Ordering::Relaxed);
     });
     let writer = AcceptWriter::start(&store);

@@ -105,7 +105,7 @@ async fn a_token_opens_on_every_replica() {
     let metrics = api::metrics::Metrics::register(&prometheus::Registry::new()).unwrap();
     let writer = AcceptWriter::start(&store);
     let admin = SecretString::from(ADMIN_TOKEN);
-    let api = Data::new(Api::new(store, writer, metrics, Arc::new(|_, _| {}), Arc::new(LipachatPreview), admin));
+    let api = Data::new(Api::new(store, writer, metrics, Arc::new(|_, _, _| {}), Arc::new(LipachatPreview), admin));
     let server = HttpServer::new(move || App::new().configure(|config| api::configure(config, api.clone())))
         .workers(1)
         .disable_signals()

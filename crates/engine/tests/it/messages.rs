@@ -1,5 +1,7 @@
 //! Messages as the API would have stored them.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use domain::content::{Content, Part, Text};
 use domain::id::{ContactId, MessageId, PartId};
 use domain::message::Lane;
@@ -10,14 +12,23 @@ use store::accept::NewMessage;
 use testkit::Tenant;
 use uuid::Uuid;
 
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
 /// A text that is due now and valid for an hour.
 pub(crate) fn text(tenant: &Tenant, now: Timestamp, text: &str) -> NewMessage {
     of_parts(tenant, now, &[text])
 }
 
-/// A message of several parts that is due now and valid for an hour.
+/// A message of several parts that is due now and valid for an hour, to a recipient of its own.
 pub(crate) fn of_parts(tenant: &Tenant, now: Timestamp, texts: &[&str]) -> NewMessage {
-    let recipient = PhoneNumber::parse("+254712345678").expect("a number");
+    // Messages to one recipient go one after the other.
+    let number = 10_000_000 + NUMBER.fetch_add(1, Ordering::Relaxed);
+    to(tenant, now, &format!("+2547{number}"), texts)
+}
+
+/// The same to a recipient.
+pub(crate) fn to(tenant: &Tenant, now: Timestamp, recipient: &str, texts: &[&str]) -> NewMessage {
+    let recipient = PhoneNumber::parse(recipient).expect("a number");
     NewMessage {
         id: MessageId(Uuid::now_v7()),
         workspace: tenant.workspace,

@@ -115,7 +115,9 @@ async fn a_late_result_of_a_superseded_claim_changes_nothing() {
     let messages = rig.put_texts(1).await;
     let node = rig.node(fast()).await;
     rig.sandbox.wait_for(1).await;
-    rig.database.execute("UPDATE outbox SET claim = claim + 1, due_at = due_at + interval '1 hour'").await;
+    rig.database
+        .execute("UPDATE outbox SET claim = claim + 1, claimed_until = claimed_until + interval '1 hour'")
+        .await;
     until("the late result is counted", async || node.metrics.results_superseded.get() == 1).await;
     let message = rig.read(&messages[0]).await;
     assert_eq!((message.status.as_str(), message.platform_references.len()), ("processing", 0));
@@ -129,11 +131,11 @@ async fn a_late_result_of_a_superseded_claim_changes_nothing() {
 async fn an_owner_whose_lease_was_taken_claims_nothing_more() {
     let rig = Rig::scripted(json!({})).await;
     // An owner that looks at its leases once and then never again, as one that was paused.
-    let paused = Settings { tick: Duration::from_secs(600), ..fast() };
+    let long = Duration::from_secs(600);
+    let paused = Settings { tick: long, idle_tick: long, lease: long, ..fast() };
     let node = rig.node(paused).await;
     node.owns(1).await;
-    let taken = "UPDATE channel_leases SET replica_id = gen_random_uuid(), epoch = epoch + 1, \
-        expires_at = clock_timestamp() + interval '1 hour'";
+    let taken = "UPDATE channel_leases SET replica_id = gen_random_uuid(), epoch = epoch + 1";
     rig.database.execute(taken).await;
     rig.put_texts(5).await;
     let claims = node.statements(Some("store.outbox.claim"));

@@ -45,6 +45,7 @@ pub(crate) fn fast() -> Settings {
             retry_after: (Duration::from_secs(1), Duration::from_secs(900)),
         },
         tick: millis(100),
+        idle_tick: millis(100),
         lease: Duration::from_secs(2),
         poll: millis(50),
         call_timeout: Duration::from_secs(2),

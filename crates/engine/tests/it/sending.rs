@@ -94,7 +94,7 @@ async fn a_hint_is_enough_where_looks_are_rare() {
     // The hint comes from the API of the same process, which shares the engine's clock.
     let second = [crate::messages::text(&rig.tenant, node.store.now(), "second")];
     rig.put(&second).await;
-    node.wake.due(rig.tenant.channel.id, Lane::Normal);
+    node.wake.due(rig.tenant.channel.id, Lane::Normal, second[0].due_at);
     // Without a hint a lane looks after five seconds.
     until_within(Duration::from_secs(4), "a hint is followed", async || rig.sandbox.ledger().len() == 2).await;
     rig.all_sent(&second).await;
@@ -131,7 +131,7 @@ async fn an_urgent_message_passes_a_backlog_that_is_taken_already() {
     rig.sandbox.wait_for(5).await;
     let urgent = NewMessage { lane: Lane::Urgent, ..rig.message("urgent") };
     rig.put(std::slice::from_ref(&urgent)).await;
-    node.wake.due(rig.tenant.channel.id, Lane::Urgent);
+    node.wake.due(rig.tenant.channel.id, Lane::Urgent, urgent.due_at);
     rig.all_sent(std::slice::from_ref(&urgent)).await;
     let arrivals = rig.first_arrivals();
     let place = arrivals.iter().position(|id| *id == part_ids(&urgent)[0]).expect("arrived");

@@ -15,7 +15,7 @@ use testkit::Tenant;
 use uuid::Uuid;
 
 use crate::access_keys::occurrences;
-use crate::fixtures::{Fixture, connect};
+use crate::fixtures::{Fixture, connect, load};
 
 const ACT: Act<'_> = Act { actor: "test", name: "test" };
 const PROVIDER_KEY: &str = "lipachat-key";
@@ -25,9 +25,9 @@ async fn the_provider_key_is_stored_nowhere_in_the_clear_and_opens() {
     let f = Fixture::new().await;
     let client = connect(&f.database.url).await;
     assert_eq!(occurrences(&client, PROVIDER_KEY).await, Vec::<String>::new());
-    let opened = f.store.provider_key(f.tenant.workspace, f.tenant.channel.id).await.expect("opened").expect("there");
-    assert_eq!(opened.expose_secret(), PROVIDER_KEY);
-    assert!(f.store.provider_key(WorkspaceId(Uuid::new_v4()), f.tenant.channel.id).await.expect("read").is_none());
+    let opened = load(&f.store, f.tenant.workspace, f.tenant.channel.id).await.expect("there").expect("opened");
+    assert_eq!(opened.key.expose_secret(), PROVIDER_KEY);
+    assert!(load(&f.store, WorkspaceId(Uuid::new_v4()), f.tenant.channel.id).await.is_none());
 }
 
 #[tokio::test]
@@ -40,8 +40,8 @@ async fn a_provider_key_moved_to_another_channel_does_not_open() {
             f.tenant.channel.id, other.channel.id
         ))
         .await;
-    let opened = f.store.provider_key(other.workspace, other.channel.id).await;
-    assert!(matches!(opened, Err(Error::Corrupt(_))), "{opened:?}");
+    let opened = load(&f.store, other.workspace, other.channel.id).await;
+    assert!(matches!(opened, Some(Err(Error::Corrupt(_)))), "{opened:?}");
     let checked = f.store.check_provider_keys(ChannelId(Uuid::nil()), 10).await.expect("checked");
     let bad: Vec<_> = checked.iter().filter(|(_, problem)| problem.is_err()).map(|(id, _)| *id).collect();
     assert_eq!((checked.len(), bad), (2, vec![other.channel.id]));
@@ -57,9 +57,9 @@ async fn a_provider_key_does_not_open_under_another_master_key() {
         Store::connect(database, 1, vault, metrics).await.expect("the cluster runs")
     };
     let stranger = with(Vault::new(&[8; 32], None)).await;
-    assert!(matches!(stranger.provider_key(workspace, channel).await, Err(Error::Corrupt(_))));
+    assert!(matches!(load(&stranger, workspace, channel).await, Some(Err(Error::Corrupt(_)))));
     let rotated = with(Vault::new(&[8; 32], Some(&[7; 32]))).await;
-    assert!(rotated.provider_key(workspace, channel).await.expect("opened").is_some());
+    load(&rotated, workspace, channel).await.expect("there").expect("opened");
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn of_two_changes_to_one_revision_the_second_is_refused() {
     assert_eq!(stored, changed);
     // A change without a key keeps the one there is.
     f.store.update_channel(&changed, &late, None, &ACT).await.expect("changed").expect("still there");
-    let key = f.store.provider_key(before.workspace, before.id).await.expect("opened").expect("there");
+    let key = load(&f.store, before.workspace, before.id).await.expect("there").expect("opened").key;
     assert_eq!(key.expose_secret(), "rotated-key");
 }
 
@@ -115,4 +115,18 @@ async fn every_act_of_an_operator_is_noted_and_a_refused_one_is_not() {
     assert!(f.store.update_workspace(WorkspaceId(Uuid::new_v4()), &change, &ACT).await.expect("answered").is_none());
     assert!(f.store.create_workspace(f.tenant.workspace, "twice", &ACT).await.is_err());
     assert_eq!(f.rows("audit").await, 5);
+}
+
+#[tokio::test]
+async fn channels_with_the_same_provider_key_have_the_same_account_whenever_they_were_made() {
+    let f = Fixture::new().await;
+    let other = Tenant::create(&f.store, PROVIDER_KEY).await;
+    Tenant::create(&f.store, "another-key").await;
+    let accounts = "SELECT count(DISTINCT account_id) FROM channels";
+    assert_eq!(f.database.number(accounts).await, 2);
+    // As before accounts had names.
+    f.database.execute("UPDATE channels SET account_id = NULL").await;
+    let both = [(f.tenant.workspace, f.tenant.channel.id), (other.workspace, other.channel.id)];
+    assert_eq!(f.store.owned_channels(&both).await.expect("read").len(), 2);
+    assert_eq!(f.database.number(accounts).await, 1);
 }

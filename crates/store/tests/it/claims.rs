@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use domain::message::Lane;
 use domain::schedule::DueReason;
 use store::lease::Lease;
+use store::outbox::Wanted;
 use tokio::task::JoinSet;
 
-use crate::fixtures::{Fixture, LONG, hold, later, message_of, replica, room};
+use crate::fixtures::{Fixture, LONG, claim, held, hold, later, message_of, replica, wanted};
 
 #[tokio::test]
 async fn only_due_rows_are_claimed_lanes_first_and_in_order_of_time() {
@@ -44,7 +45,7 @@ async fn rows_due_at_one_instant_go_in_order_of_acceptance() {
         accepted.push(f.queue_at(Lane::Normal, now).await.id);
     }
     let lease = f.lease(replica).await;
-    let claimed = f.store.claim(&lease, replica, room(3), LONG).await.expect("claimed");
+    let claimed = claim(&f.store, &lease, replica, 3).await;
     assert_eq!(claimed.iter().map(|c| c.id).collect::<Vec<_>>(), accepted[..3]);
     let rest = f.claim(&lease, replica).await;
     assert_eq!(rest.iter().map(|c| c.id).collect::<Vec<_>>(), accepted[3..]);
@@ -72,7 +73,7 @@ async fn concurrent_claims_share_the_rows_without_overlap() {
     let mut claims = JoinSet::new();
     for _ in 0..12 {
         let store = f.store.clone();
-        claims.spawn(async move { store.claim(&lease, replica, room(5), LONG).await.expect("claimed") });
+        claims.spawn(async move { claim(&store, &lease, replica, 5).await });
     }
     let mut claimed: Vec<_> = claims.join_all().await.into_iter().flatten().map(|c| c.id).collect();
     claimed.extend(f.claim(&lease, replica).await.into_iter().map(|c| c.id));
@@ -129,7 +130,58 @@ async fn a_channel_claims_only_its_own_rows() {
     let other = testkit::Tenant::create(&f.store, "another-key").await;
     f.store.accept(&[message_of(&other, f.store.now())]).await.expect("accepted");
     assert!(f.claim(&lease, replica).await.is_empty());
-    let leases = f.store.hold_leases(replica, LONG, &[]).await.expect("leases");
+    let leases = held(&f.store, replica).await.leases;
     let theirs = leases.iter().find(|lease| lease.channel == other.channel.id).expect("held too");
     assert_eq!(f.claim(theirs, replica).await.len(), 1);
+}
+
+#[tokio::test]
+async fn channels_claimed_together_each_get_what_they_have_room_for() {
+    let f = Fixture::new().await;
+    let replica = replica();
+    let other = testkit::Tenant::create(&f.store, "another-key").await;
+    for _ in 0..3 {
+        f.queue(Lane::Normal).await;
+        f.queue(Lane::Bulk).await;
+        f.store.accept(&[message_of(&other, f.store.now())]).await.expect("accepted");
+    }
+    let leases = held(&f.store, replica).await.leases;
+    let lease = |channel| *leases.iter().find(|lease| lease.channel == channel).expect("held");
+    let mut own = wanted(&lease(f.tenant.channel.id), 2);
+    // Of both lanes there would be four: the more urgent ones have it.
+    own.room.total = 3;
+    let theirs = wanted(&lease(other.channel.id), 1);
+    let superseded = Lease { epoch: 99, ..theirs.lease };
+    let all = [own, theirs, wanted(&superseded, 10)];
+    let claimed = f.store.claim(replica, &all, LONG).await.expect("claimed");
+    let count = |channel, lane| claimed.iter().filter(|c| c.channel == channel && c.lane == lane).count();
+    assert_eq!((count(f.tenant.channel.id, Lane::Normal), count(f.tenant.channel.id, Lane::Bulk)), (2, 1));
+    assert_eq!((count(other.channel.id, Lane::Normal), claimed.len()), (1, 4));
+}
+
+#[tokio::test]
+async fn a_claim_begins_where_it_is_told_to() {
+    let f = Fixture::new().await;
+    let replica = replica();
+    let now = f.store.now();
+    let early = f.queue_at(Lane::Normal, later(now, -60)).await;
+    let late = f.queue_at(Lane::Normal, later(now, -30)).await;
+    let lease = f.lease(replica).await;
+    let from = Wanted { due_from: [late.due_at; 3], ..wanted(&lease, 10) };
+    let claimed = f.store.claim(replica, &[from], LONG).await.expect("claimed");
+    assert_eq!(claimed.iter().map(|c| (c.id, c.waited_for)).collect::<Vec<_>>(), [(late.id, DueReason::Requested)]);
+    assert_eq!(f.claim_one(&lease, replica).await.id, early.id);
+}
+
+#[tokio::test]
+async fn claiming_writes_no_index_entry() {
+    let f = Fixture::new().await;
+    let replica = replica();
+    let messages: Vec<_> = (0..20).map(|_| f.message()).collect();
+    f.store.accept(&messages).await.expect("accepted");
+    let lease = f.lease(replica).await;
+    assert_eq!(f.claim(&lease, replica).await.len(), 20);
+    let hot = "SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'outbox'";
+    let updated = async { while f.database.number(hot).await < 20 {} };
+    tokio::time::timeout(LONG / 20, updated).await.expect("all updates stay on their pages");
 }

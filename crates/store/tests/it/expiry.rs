@@ -1,6 +1,7 @@
 //! Ends of validity: claimed apart, never while in flight; and when to look again.
 
 use domain::message::Lane;
+use jiff::Timestamp;
 use store::accept::{Accepted, NewMessage};
 use store::outbox::{Claimed, WakeEvent, WakeTime};
 
@@ -54,21 +55,44 @@ async fn a_superseded_owner_expires_nothing() {
 async fn a_channel_wakes_at_the_first_due_row_of_each_lane_and_at_its_first_end() {
     let f = Fixture::new().await;
     let (now, channel) = (f.store.now(), f.tenant.channel.id);
-    assert!(f.store.wake_times(&[channel], later(now, 100_000)).await.expect("read").is_empty());
+    let times = async |until| {
+        let lanes = Lane::ALL.map(|lane| (channel, lane, Timestamp::UNIX_EPOCH));
+        f.store.wake_times(&lanes, &[channel], later(now, until)).await.expect("read")
+    };
+    assert!(times(100_000).await.is_empty());
     f.queue_at(Lane::Urgent, later(now, 300)).await;
     f.queue_at(Lane::Bulk, later(now, 200)).await;
     let short = NewMessage { expires_at: later(now, 250), due_at: later(now, 240), ..f.message() };
     assert_eq!(f.accept_one(&short).await, Accepted::New);
-    let due = |lane, seconds| WakeTime { channel, event: WakeEvent::Due(lane), at: later(now, seconds) };
+    let due = |lane, seconds| {
+        let due_at = later(now, seconds);
+        WakeTime { channel, event: WakeEvent::Due { lane, due_at }, at: due_at }
+    };
     let expired = WakeTime { channel, event: WakeEvent::Expired, at: later(now, 250) };
-    let times = f.store.wake_times(&[channel], later(now, 100_000)).await.expect("read");
+    let found = times(100_000).await;
     let expected = [due(Lane::Urgent, 300), due(Lane::Normal, 240), due(Lane::Bulk, 200), expired];
-    assert_eq!(times.len(), expected.len());
-    assert!(expected.iter().all(|time| times.contains(time)), "{times:?}");
-    let times = f.store.wake_times(&[channel], later(now, 220)).await.expect("read");
-    assert_eq!(times, [due(Lane::Bulk, 200)]);
-    assert!(f.store.wake_times(&[channel], later(now, 100)).await.expect("read").is_empty());
-    assert!(f.store.wake_times(&[], later(now, 100_000)).await.expect("read").is_empty());
+    assert_eq!(found.len(), expected.len());
+    assert!(expected.iter().all(|time| found.contains(time)), "{found:?}");
+    assert_eq!(times(220).await, [due(Lane::Bulk, 200)]);
+    assert!(times(100).await.is_empty());
+    let later_on = [(channel, Lane::Bulk, later(now, 201))];
+    assert!(f.store.wake_times(&later_on, &[], later(now, 100_000)).await.expect("read").is_empty());
+}
+
+#[tokio::test]
+async fn what_is_being_sent_wakes_nobody_until_its_claim_lapses() {
+    let f = Fixture::new().await;
+    let replica = replica();
+    let queued = f.queue(Lane::Normal).await;
+    let lease = f.lease(replica).await;
+    f.claim_one(&lease, replica).await;
+    let lanes = [(queued.channel, Lane::Normal, Timestamp::UNIX_EPOCH)];
+    let times = async |until| f.store.wake_times(&lanes, &[queued.channel], later(f.store.now(), until)).await;
+    assert!(times(500).await.expect("read").is_empty());
+    let found = times(700).await.expect("read");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].at > later(f.store.now(), 500), "{found:?}");
+    assert_eq!(found[0].event, WakeEvent::Due { lane: Lane::Normal, due_at: queued.due_at });
 }
 
 fn ids(claimed: &[Claimed]) -> Vec<domain::id::MessageId> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::content::{Content, Part, Text};
 use domain::decision::Step;
-use domain::id::{ContactId, MessageId, PartId, ReplicaId};
+use domain::id::{ChannelId, ContactId, MessageId, PartId, ReplicaId, WorkspaceId};
 use domain::message::{Lane, MessageKey};
 use domain::options::Options;
 use domain::outcome::{Outcome, Report};
@@ -13,8 +13,10 @@ use jiff::{SignedDuration, Timestamp};
 use store::Store;
 use store::accept::{Accepted, NewMessage};
 use store::connect::Database;
-use store::lease::Lease;
-use store::outbox::{Claimed, Room};
+use store::error::Error;
+use store::lease::{Held, Hold, Lease};
+use store::outbox::{Claimed, Room, Wanted};
+use store::owned::OwnedChannel;
 use store::settle::{Attempt, Settlement};
 use testkit::{Tenant, TestDatabase};
 use tokio_postgres::Client;
@@ -68,7 +70,7 @@ impl Fixture {
     }
 
     pub(crate) async fn claim(&self, lease: &Lease, replica: ReplicaId) -> Vec<Claimed> {
-        self.store.claim(lease, replica, room(100), LONG).await.expect("claimed")
+        claim(&self.store, lease, replica, 100).await
     }
 
     /// Claims the one row that is due.
@@ -85,13 +87,13 @@ impl Fixture {
     /// Lets every claim lapse.
     pub(crate) async fn let_claims_lapse(&self) {
         self.database
-            .execute("UPDATE outbox SET due_at = clock_timestamp() - interval '1 second' WHERE due_reason = 'claimed'")
+            .execute("UPDATE outbox SET claimed_until = clock_timestamp() - interval '1 second' WHERE due_reason = 'claimed'")
             .await;
     }
 
     /// Lets every lease lapse.
     pub(crate) async fn let_leases_lapse(&self) {
-        self.database.execute("UPDATE channel_leases SET expires_at = clock_timestamp() - interval '1 second'").await;
+        self.database.execute("UPDATE replicas SET lease_expires_at = clock_timestamp() - interval '1 second'").await;
     }
 
     /// Rows of a table.
@@ -135,9 +137,14 @@ pub(crate) fn keyed(message: NewMessage, key: &str) -> NewMessage {
     NewMessage { key: Some(MessageKey::new(key).expect("a key")), ..message }
 }
 
-/// Room for so many rows of any lanes.
-pub(crate) fn room(total: usize) -> Room {
-    Room { lanes: [total; 3], total }
+/// What a replica wants of a channel that has been looked at never before: so many rows of any lanes.
+pub(crate) fn wanted(lease: &Lease, total: usize) -> Wanted {
+    Wanted { lease: *lease, due_from: [Timestamp::UNIX_EPOCH; 3], room: Room { lanes: [total; 3], total } }
+}
+
+/// Claims so many rows for long.
+pub(crate) async fn claim(store: &Store, lease: &Lease, replica: ReplicaId, total: usize) -> Vec<Claimed> {
+    store.claim(replica, &[wanted(lease, total)], LONG).await.expect("claimed")
 }
 
 pub(crate) fn later(at: Timestamp, seconds: i64) -> Timestamp {
@@ -150,9 +157,30 @@ pub(crate) fn replica() -> ReplicaId {
 
 /// Holds what is free for long; the lease of the only channel, if it was.
 pub(crate) async fn hold(store: &Store, replica: ReplicaId) -> Option<Lease> {
-    let leases = store.hold_leases(replica, LONG, &[]).await.expect("leases");
+    let leases = held(store, replica).await.leases;
     assert!(leases.len() <= 1, "{leases:?}");
     leases.first().copied()
+}
+
+/// Holds what is free for long.
+pub(crate) async fn held(store: &Store, replica: ReplicaId) -> Held {
+    store.hold_leases(holding(replica)).await.expect("leases")
+}
+
+/// How a replica without work renews.
+pub(crate) fn holding(replica: ReplicaId) -> Hold<'static> {
+    Hold { replica, lasting: LONG, is_busy: false, unusable: &[], suspects: &[] }
+}
+
+/// A channel as its owner loads it; `None` when it is not there.
+pub(crate) async fn load(
+    store: &Store,
+    workspace: WorkspaceId,
+    channel: ChannelId,
+) -> Option<Result<OwnedChannel, Error>> {
+    let mut loaded = store.owned_channels(&[(workspace, channel)]).await.expect("read");
+    assert!(loaded.len() <= 1);
+    loaded.pop().map(|(_, loaded)| loaded)
 }
 
 /// The result of a claim after a call.

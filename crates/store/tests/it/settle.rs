@@ -10,7 +10,7 @@ use domain::schedule::DueReason;
 use store::message::Message;
 use store::outbox::Claimed;
 
-use crate::fixtures::{Fixture, hold, later, replica, result, sent};
+use crate::fixtures::{Fixture, hold, later, load, replica, result, sent};
 
 #[tokio::test]
 async fn a_sent_message_leaves_the_outbox_with_its_reference_and_its_attempt() {
@@ -142,6 +142,10 @@ async fn results_of_one_commit_are_settled_each_under_its_own_claim() {
     assert_eq!((f.rows("outbox").await, f.rows("attempts").await), (2, 1));
 }
 
+async fn gate_of(f: &Fixture) -> Option<Gate> {
+    load(&f.store, f.tenant.workspace, f.tenant.channel.id).await.expect("there").expect("opened").gate
+}
+
 #[tokio::test]
 async fn only_the_owner_of_a_channel_moves_its_gate() {
     let f = Fixture::new().await;
@@ -150,22 +154,22 @@ async fn only_the_owner_of_a_channel_moves_its_gate() {
     let now = f.store.now();
     let gate = Gate { reason: GateReason::Credentials, since: now, until: later(now, 60), closings: 1 };
     f.store.set_gate(&old_lease, Some(gate)).await.expect("written");
-    let (workspace, channel) = (f.tenant.workspace, f.tenant.channel.id);
-    assert_eq!(f.store.gate(workspace, channel).await.expect("read"), Some(gate));
+    let workspace = f.tenant.workspace;
+    assert_eq!(gate_of(&f).await, Some(gate));
     let queued = f.queue(Lane::Normal).await;
     let shown = f.store.message(workspace, queued.id).await.expect("read").expect("stored");
     assert_eq!(shown.waiting.and_then(|waiting| waiting.gate), Some((GateReason::Credentials, gate.until)));
     f.let_leases_lapse().await;
     let new_lease = hold(&f.store, new).await.expect("a lapsed lease is free");
     f.store.set_gate(&old_lease, None).await.expect("written");
-    assert_eq!(f.store.gate(workspace, channel).await.expect("read"), Some(gate));
+    assert_eq!(gate_of(&f).await, Some(gate));
     let longer = Gate { until: later(now, 120), closings: 2, ..gate };
     f.store.set_gate(&old_lease, Some(longer)).await.expect("written");
-    assert_eq!(f.store.gate(workspace, channel).await.expect("read"), Some(gate));
+    assert_eq!(gate_of(&f).await, Some(gate));
     f.store.set_gate(&new_lease, Some(longer)).await.expect("written");
-    assert_eq!(f.store.gate(workspace, channel).await.expect("read"), Some(longer));
+    assert_eq!(gate_of(&f).await, Some(longer));
     f.store.set_gate(&new_lease, None).await.expect("written");
-    assert_eq!(f.store.gate(workspace, channel).await.expect("read"), None);
+    assert_eq!(gate_of(&f).await, None);
 }
 
 async fn read(f: &Fixture, claimed: &Claimed) -> Message {

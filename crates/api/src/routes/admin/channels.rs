@@ -1,5 +1,7 @@
 //! Channels of a workspace. The provider key goes in and never comes out.
 
+use std::ops::RangeInclusive;
+
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::content::LongitudeSpelling;
@@ -7,6 +9,7 @@ use domain::id::ChannelId;
 use domain::limits::{MESSAGES_PER_SECOND_DEFAULT, MESSAGES_PER_SECOND_MAX};
 use domain::message::MessageType;
 use domain::phone::PhoneNumber;
+use domain::spacing::{RECIPIENT_BURST_MAX, RECIPIENT_INTERVAL_SECONDS_MAX, RecipientRate};
 use domain::violation::Violations;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -37,6 +40,31 @@ struct ChannelRequest {
     status: Option<ChannelStatus>,
     longitude_spelling: Option<LongitudeSpelling>,
     provider_key: Option<SecretString>,
+    account_limit: AccountLimit,
+    recipient_rate: Option<RecipientRate>,
+}
+
+/// What a request says of the rate of all channels with the same provider key.
+#[derive(Clone, Copy, Default)]
+enum AccountLimit {
+    /// Nothing.
+    #[default]
+    Unsaid,
+    /// The channel names none.
+    Removed,
+    /// Messages a second.
+    Set(u32),
+}
+
+impl AccountLimit {
+    /// The limit, where one stood before.
+    fn over(self, before: Option<u32>) -> Option<u32> {
+        match self {
+            Self::Unsaid => before,
+            Self::Removed => None,
+            Self::Set(rate) => Some(rate),
+        }
+    }
 }
 
 /// `POST /admin/workspaces/{workspaceId}/channels`
@@ -79,6 +107,8 @@ pub(crate) async fn create_channel(
         messages_per_second: read.messages_per_second.unwrap_or(MESSAGES_PER_SECOND_DEFAULT),
         status: read.status.unwrap_or(ChannelStatus::Active),
         longitude_spelling: read.longitude_spelling.unwrap_or_default(),
+        account_messages_per_second: read.account_limit.over(None),
+        recipient_rate: read.recipient_rate.unwrap_or_default(),
     };
     let (id, connector) = (ChannelId(Uuid::new_v4()), Uuid::new_v4());
     let made = api.store.create_channel(workspace, id, connector, &settings, &key, &act("channel.create")).await?;
@@ -119,6 +149,8 @@ pub(crate) async fn update_channel(
         messages_per_second: read.messages_per_second.unwrap_or(now.messages_per_second),
         status: read.status.unwrap_or(now.status),
         longitude_spelling: read.longitude_spelling.unwrap_or(now.longitude_spelling),
+        account_messages_per_second: read.account_limit.over(now.account_messages_per_second),
+        recipient_rate: read.recipient_rate.unwrap_or(now.recipient_rate),
     };
     if settings == before.settings && read.provider_key.is_none() {
         // Nothing changes, so whoever sends for the channel is not disturbed.
@@ -180,8 +212,7 @@ async fn find(api: &Api, request: &HttpRequest) -> Result<Channel, ApiError> {
 fn read(body: &Value, violations: &mut Violations) -> ChannelRequest {
     let Some(mut fields) = Fields::of(body, "", violations) else { return ChannelRequest::default() };
     let name = fields.text("name", violations).and_then(|name| fields.keep("name", check_name(name), violations));
-    let number = fields.text("number", violations);
-    let number = number.and_then(|text| {
+    let phone_number = fields.text("number", violations).and_then(|text| {
         fields.keep("number", PhoneNumber::parse(text).map_err(|error| error.to_string()), violations)
     });
     let message_type = fields.text("messageType", violations).and_then(|word| {
@@ -192,10 +223,7 @@ fn read(body: &Value, violations: &mut Violations) -> ChannelRequest {
             violations,
         )
     });
-    let rate = fields.integer("messagesPerSecond", violations).and_then(|rate| {
-        let legal = u32::try_from(rate).ok().filter(|rate| (1..=MESSAGES_PER_SECOND_MAX).contains(rate));
-        fields.keep("messagesPerSecond", legal.ok_or(format!("must be 1 to {MESSAGES_PER_SECOND_MAX}")), violations)
-    });
+    let messages_per_second = number(&mut fields, "messagesPerSecond", 1..=MESSAGES_PER_SECOND_MAX, violations);
     let status = fields.text("status", violations).and_then(|word| {
         let known = ChannelStatus::from_word(word);
         fields.keep("status", known.ok_or("must be active or inactive".to_owned()), violations)
@@ -210,8 +238,61 @@ fn read(body: &Value, violations: &mut Violations) -> ChannelRequest {
         let why = format!("must be 1 to {PROVIDER_KEY_BYTES_MAX} printable ASCII characters without spaces");
         fields.keep("providerKey", legal.then(|| SecretString::from(key)).ok_or(why), violations)
     });
+    let account_limit = account_limit(&mut fields, violations);
+    let recipient_rate = recipient_rate(&mut fields, violations);
     fields.finish(violations);
-    ChannelRequest { name, number, message_type, messages_per_second: rate, status, longitude_spelling, provider_key }
+    ChannelRequest {
+        name,
+        number: phone_number,
+        message_type,
+        messages_per_second,
+        status,
+        longitude_spelling,
+        provider_key,
+        account_limit,
+        recipient_rate,
+    }
+}
+
+fn account_limit(fields: &mut Fields<'_>, violations: &mut Violations) -> AccountLimit {
+    let name = "accountMessagesPerSecond";
+    if fields.is_null(name) {
+        return AccountLimit::Removed;
+    }
+    number(fields, name, 1..=MESSAGES_PER_SECOND_MAX, violations).map_or(AccountLimit::Unsaid, AccountLimit::Set)
+}
+
+fn recipient_rate(fields: &mut Fields<'_>, violations: &mut Violations) -> Option<RecipientRate> {
+    let is_null = fields.is_null("recipientRate");
+    let Some(mut rate) = fields.object("recipientRate", violations) else {
+        return is_null.then(RecipientRate::default);
+    };
+    let interval_seconds =
+        required_number(&mut rate, "intervalSeconds", 0..=RECIPIENT_INTERVAL_SECONDS_MAX, violations);
+    let burst = required_number(&mut rate, "burst", 1..=RECIPIENT_BURST_MAX, violations);
+    rate.finish(violations);
+    Some(RecipientRate { interval_seconds: interval_seconds?, burst: burst? })
+}
+
+fn required_number(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    legal: RangeInclusive<u32>,
+    violations: &mut Violations,
+) -> Option<u32> {
+    fields.required(name, violations)?;
+    number(fields, name, legal, violations)
+}
+
+fn number(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    legal: RangeInclusive<u32>,
+    violations: &mut Violations,
+) -> Option<u32> {
+    let given = fields.integer(name, violations)?;
+    let number = u32::try_from(given).ok().filter(|number| legal.contains(number));
+    fields.keep(name, number.ok_or(format!("must be {} to {}", legal.start(), legal.end())), violations)
 }
 
 fn view(channel: &Channel) -> Value {
@@ -226,6 +307,11 @@ fn view(channel: &Channel) -> Value {
         "messagesPerSecond": settings.messages_per_second,
         "status": settings.status.as_str(),
         "longitudeSpelling": settings.longitude_spelling.as_str(),
+        "accountMessagesPerSecond": settings.account_messages_per_second,
+        "recipientRate": {
+            "intervalSeconds": settings.recipient_rate.interval_seconds,
+            "burst": settings.recipient_rate.burst
+        },
         "createdAt": instant(channel.created_at),
         "updatedAt": instant(channel.updated_at)
     })

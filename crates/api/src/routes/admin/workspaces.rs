@@ -2,6 +2,7 @@
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use domain::fairness::WEIGHT_MAX;
 use domain::id::WorkspaceId;
 use domain::limits::{BODY_RETENTION_DAYS_MAX, FREQUENCY_CAP_DAYS_MAX, FREQUENCY_CAP_MESSAGES_MAX};
 use domain::links::LinkParameters;
@@ -136,7 +137,8 @@ fn read_change(body: &Value) -> Result<WorkspaceChange, ApiError> {
             frequency_cap: frequency_cap(&mut fields, notes),
             link_parameters: link_parameters(&mut fields, notes),
             request_limits: request_limits(&mut fields, notes),
-            body_retention_days: body_retention_days(&mut fields, notes),
+            body_retention_days: optional_number(&mut fields, "bodyRetentionDays", BODY_RETENTION_DAYS_MAX, notes),
+            weight: optional_number(&mut fields, "weight", WEIGHT_MAX, notes),
         };
         fields.finish(notes);
         change
@@ -160,11 +162,6 @@ fn request_limits(fields: &mut Fields<'_>, violations: &mut Violations) -> Optio
     Some(RequestLimits { posts_per_second: posts_per_second?, gets_per_second: gets_per_second? })
 }
 
-fn body_retention_days(fields: &mut Fields<'_>, violations: &mut Violations) -> Option<u32> {
-    fields.optional("bodyRetentionDays")?;
-    number(fields, "bodyRetentionDays", BODY_RETENTION_DAYS_MAX, violations)
-}
-
 fn link_parameters(fields: &mut Fields<'_>, violations: &mut Violations) -> Option<LinkParameters> {
     let value = fields.optional("linkParameters")?;
     let texts = value.as_object().and_then(|object| {
@@ -172,6 +169,12 @@ fn link_parameters(fields: &mut Fields<'_>, violations: &mut Violations) -> Opti
     });
     let parameters = texts.ok_or("must be an object of strings".to_owned()).and_then(LinkParameters::new);
     fields.keep("linkParameters", parameters, violations)
+}
+
+/// A number from 1, if there is one.
+fn optional_number(fields: &mut Fields<'_>, name: &'static str, most: u32, violations: &mut Violations) -> Option<u32> {
+    fields.optional(name)?;
+    number(fields, name, most, violations)
 }
 
 /// A number from 1 that must be there.
@@ -194,6 +197,7 @@ fn view(workspace: &Workspace) -> Value {
             "getsPerSecond": workspace.request_limits.gets_per_second
         },
         "bodyRetentionDays": workspace.body_retention_days,
+        "weight": workspace.weight,
         "createdAt": instant(workspace.created_at),
         "updatedAt": instant(workspace.updated_at)
     })

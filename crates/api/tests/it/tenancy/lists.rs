@@ -1,6 +1,5 @@
 //! Lists: a token opens the list it came from and no other, and a filter finds nothing of another tenant.
 
-use secrecy::ExposeSecret;
 use serde_json::json;
 use testkit::Tenant;
 
@@ -122,11 +121,8 @@ async fn first_page(harness: &Harness, path: String, estate: &Estate) -> Listed 
 /// A further channel of a tenant, with enough messages for two pages; its id.
 async fn second_channel(harness: &Harness, tenant: &Tenant, estate: &Estate) -> String {
     let store = &harness.database.store;
-    let key = store.provider_key(tenant.workspace, tenant.channel.id).await.unwrap().unwrap();
-    let second = Tenant::create_channel(store, tenant.workspace, &tenant.channel.settings, key.expose_secret())
-        .await
-        .id
-        .to_string();
+    let key = harness.provider_key(tenant).await;
+    let second = Tenant::create_channel(store, tenant.workspace, &tenant.channel.settings, &key).await.id.to_string();
     let path = format!("/workspaces/{}/channels/{second}/messages", tenant.workspace);
     let message = json!({ "receiver": { "contacts": [{ "identifierValue": estate.number }] },
         "body": { "type": "text", "text": { "text": "a" } } });

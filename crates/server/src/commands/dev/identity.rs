@@ -10,6 +10,7 @@ use domain::id::{AccessKeyId, ChannelId, WorkspaceId};
 use domain::limits::MESSAGES_PER_SECOND_DEFAULT;
 use domain::message::MessageType;
 use domain::phone::PhoneNumber;
+use domain::spacing::RecipientRate;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use store::Store;
@@ -103,6 +104,8 @@ impl Identity {
                 messages_per_second: MESSAGES_PER_SECOND_DEFAULT,
                 status: ChannelStatus::Active,
                 longitude_spelling: domain::content::LongitudeSpelling::Both,
+                account_messages_per_second: None,
+                recipient_rate: RecipientRate::default(),
             };
             let key = SecretString::from(self.provider_key.as_str());
             store.create_channel(workspace, channel, self.connector_id, &settings, &key, &ACT).await?;

@@ -1,0 +1,104 @@
+//! Claiming for all lanes: what lanes ask for while one statement is under way goes into the next.
+//!
+//! As with accepting, there is no timer: a lone lane is served at once, and the busier the replica, the more lanes share
+//! a statement and its commit.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::id::{ChannelId, ReplicaId};
+use jiff::Timestamp;
+use store::Store;
+use store::outbox::{Claimed, Wanted};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::wake::Wake;
+
+/// Lanes served by one statement.
+const ASKED_MAX: usize = 256;
+/// Rows in one statement; more would keep the others waiting.
+const ROWS_MAX: usize = 2_000;
+/// Statements in flight at once: while one waits for the disk another is being prepared.
+const CLAIMERS: usize = 2;
+
+/// What was taken for a lane.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) claimed: Vec<Claimed>,
+    /// Before the statement was sent, by the process's clock and by the database's.
+    pub(crate) asked_at: Instant,
+    pub(crate) now: Timestamp,
+}
+
+struct Request {
+    wanted: Wanted,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// Takes requests. Cheap to clone; the tasks end when the last one is dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Claimer(mpsc::UnboundedSender<Request>);
+
+impl Claimer {
+    /// Starts the claimer's tasks.
+    pub(crate) fn start(store: &Store, replica: ReplicaId, lasting: Duration, wake: &Wake) -> Self {
+        // Each lane has one request at a time, so there are never more than channels.
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let receiver = Arc::new(Mutex::new(receiver));
+        for _ in 0..CLAIMERS {
+            let (store, receiver, wake) = (store.clone(), receiver.clone(), wake.clone());
+            tokio::spawn(async move {
+                while let Some(group) = next_group(&receiver).await {
+                    claim(&store, replica, lasting, &wake, group).await;
+                }
+            });
+        }
+        Self(sender)
+    }
+
+    /// Asks for rows; the answer comes when they are claimed, and not at all when they cannot be.
+    pub(crate) fn ask(&self, wanted: Wanted) -> oneshot::Receiver<Answer> {
+        let (answer, answered) = oneshot::channel();
+        // The tasks live as long as there is a sender.
+        drop(self.0.send(Request { wanted, answer }));
+        answered
+    }
+}
+
+/// Waits for one request and takes along what else is waiting.
+async fn next_group(receiver: &Mutex<mpsc::UnboundedReceiver<Request>>) -> Option<Vec<Request>> {
+    let mut receiver = receiver.lock().await;
+    let first = receiver.recv().await?;
+    let mut rows = first.wanted.room.total;
+    let mut group = vec![first];
+    while group.len() < ASKED_MAX && rows < ROWS_MAX {
+        let Ok(next) = receiver.try_recv() else { break };
+        rows += next.wanted.room.total;
+        group.push(next);
+    }
+    Some(group)
+}
+
+async fn claim(store: &Store, replica: ReplicaId, lasting: Duration, wake: &Wake, group: Vec<Request>) {
+    let wanted: Vec<Wanted> = group.iter().map(|request| request.wanted).collect();
+    let (asked_at, now) = (Instant::now(), store.now());
+    match store.claim(replica, &wanted, lasting).await {
+        Ok(claimed) => {
+            if !claimed.is_empty() {
+                wake.note_work();
+            }
+            let mut by_channel: HashMap<ChannelId, Vec<Claimed>> = HashMap::new();
+            for message in claimed {
+                by_channel.entry(message.channel).or_default().push(message);
+            }
+            for request in group {
+                let claimed = by_channel.remove(&request.wanted.lease.channel).unwrap_or_default();
+                // A lane that is gone leaves its rows to lapse.
+                drop(request.answer.send(Answer { claimed, asked_at, now }));
+            }
+        }
+        Err(error) => tracing::warn!(%error, lanes = group.len(), "rows cannot be claimed"),
+    }
+}

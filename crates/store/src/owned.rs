@@ -1,0 +1,82 @@
+//! What the owner of a channel needs to send for it, for many channels in one statement.
+
+use domain::gate::Gate;
+use domain::id::{ChannelId, WorkspaceId};
+use secrecy::SecretString;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::channel::{Channel, channel, key_place};
+use crate::client::{Store, get};
+use crate::error::Error;
+use crate::gate::gate;
+
+/// A channel with all that is needed to send for it.
+#[derive(Clone, Debug)]
+pub struct OwnedChannel {
+    /// The channel.
+    pub channel: Channel,
+    /// The provider's key, opened.
+    pub key: SecretString,
+    /// Its gate, when it is closed.
+    pub gate: Option<Gate>,
+    /// Share of its workspace where several contend for an account's limit.
+    pub weight: u32,
+}
+
+const LOAD: &str = "-- store.owned.load
+SELECT c.workspace_id, c.channel_id, c.connector_id, c.name, c.number, c.message_type, c.messages_per_second, c.status, c.revision,
+    c.created_at, c.updated_at, c.longitude_spelling, c.account_messages_per_second, c.recipient_interval_seconds,
+    c.recipient_burst, c.provider_key, c.account_id, w.weight, g.reason, g.since, g.until, g.closings
+FROM unnest($1::uuid[], $2::uuid[]) AS i (workspace_id, channel_id)
+JOIN channels c ON c.workspace_id = i.workspace_id AND c.channel_id = i.channel_id
+JOIN workspaces w ON w.workspace_id = c.workspace_id
+LEFT JOIN channel_gates g ON g.workspace_id = c.workspace_id AND g.channel_id = c.channel_id";
+
+const NAME_ACCOUNTS: &str = "-- store.owned.name_accounts
+UPDATE channels c SET account_id = i.account_id
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS i (workspace_id, channel_id, account_id)
+WHERE c.workspace_id = i.workspace_id AND c.channel_id = i.channel_id AND c.account_id IS DISTINCT FROM i.account_id";
+
+impl Store {
+    /// Channels, each with what keeps it from being used, if anything does.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub async fn owned_channels(
+        &self,
+        channels: &[(WorkspaceId, ChannelId)],
+    ) -> Result<Vec<(ChannelId, Result<OwnedChannel, Error>)>, Error> {
+        let (workspaces, channels): (Vec<Uuid>, Vec<Uuid>) =
+            channels.iter().map(|(workspace, channel)| (workspace.0, channel.0)).unzip();
+        let rows = self.query(LOAD, &[&workspaces, &channels]).await?;
+        let mut owned = Vec::with_capacity(rows.len());
+        let mut misnamed = (Vec::new(), Vec::new(), Vec::new());
+        for row in &rows {
+            let channel = ChannelId(get(row, 1)?);
+            let loaded = self.owned_channel(row);
+            if let Ok(loaded) = &loaded {
+                let account = self.vault.account_id(&loaded.key);
+                if get::<Option<Uuid>>(row, 16)? != Some(account) {
+                    misnamed.0.push(loaded.channel.workspace.0);
+                    misnamed.1.push(channel.0);
+                    misnamed.2.push(account);
+                }
+            }
+            owned.push((channel, loaded));
+        }
+        // Made before accounts had names, or under a former master key.
+        if !misnamed.0.is_empty() {
+            self.query(NAME_ACCOUNTS, &[&misnamed.0, &misnamed.1, &misnamed.2]).await?;
+        }
+        Ok(owned)
+    }
+
+    fn owned_channel(&self, row: &Row) -> Result<OwnedChannel, Error> {
+        let channel = channel(row)?;
+        let key = self.vault.open(get(row, 15)?, key_place(channel.workspace, channel.id))?;
+        let is_closed = get::<Option<&str>>(row, 18)?.is_some();
+        let gate = is_closed.then(|| gate(row, 18)).transpose()?;
+        Ok(OwnedChannel { channel, key, gate, weight: u32::try_from(get::<i32>(row, 17)?).map_err(Error::corrupt)? })
+    }
+}
