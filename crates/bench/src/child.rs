@@ -148,12 +148,8 @@ async fn start(cli: Cli, counter: Counter) -> Result<(Value, Answer), String> {
         Role::Empty => serve(floor::start_empty()?),
         Role::Echo => serve(floor::start_echo()?),
         Role::OneRow => serve(floor::start_one_row(&cli.database_url).await?),
-        Role::Ceiling => {
-            serve(ceiling::start(&cli.database_url, cli.sink.as_deref(), ceiling::Way::HandOver).await?)
-        }
-        Role::CeilingClaim => {
-            serve(ceiling::start(&cli.database_url, cli.sink.as_deref(), ceiling::Way::Claim).await?)
-        }
+        Role::Ceiling => serve(ceiling::start(&cli.database_url, cli.sink.as_deref(), ceiling::Way::HandOver).await?),
+        Role::CeilingClaim => serve(ceiling::start(&cli.database_url, cli.sink.as_deref(), ceiling::Way::Claim).await?),
         Role::Gateway => {
             log();
             gateway(gateway::Roles { listens: true, sends_to: None })?

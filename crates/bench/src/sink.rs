@@ -162,9 +162,6 @@ mod tests {
         let text = String::from_utf8(answer.numbered(42).to_vec()).expect("text");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head");
         assert!(head.ends_with(&format!("content-length: {}", body.len())));
-        assert_eq!(
-            body,
-            r#"{"status":"success","data":{"messageId":"bench-000000042","waId":"wamid.000000042"}}"#
-        );
+        assert_eq!(body, r#"{"status":"success","data":{"messageId":"bench-000000042","waId":"wamid.000000042"}}"#);
     }
 }

@@ -56,9 +56,9 @@ pub(super) async fn start(database_url: &str, sink: Option<&str>, way: Way) -> R
         .name("ceiling".to_owned())
         .spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let ended = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
-                runtime.block_on(async { move_messages(&database_url, sink, way, waiting).await })
-            });
+            let ended = runtime
+                .map_err(|error| error.to_string())
+                .and_then(|runtime| runtime.block_on(async { move_messages(&database_url, sink, way, waiting).await }));
             if let Err(why) = ended {
                 drop(std::io::Write::write_all(&mut std::io::stderr(), why.as_bytes()));
             }

@@ -20,8 +20,7 @@ pub(super) async fn deliver(
 ) -> Result<(), String> {
     let stream = TcpStream::connect(sink).await.map_err(|error| error.to_string())?;
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
-    let (mut calls, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    let (mut calls, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     tokio::spawn(connection);
     let host = HeaderValue::from_str(&sink.to_string()).map_err(|error| error.to_string())?;
     while let Some(job) = next(&jobs).await {

@@ -57,8 +57,10 @@ pub(super) async fn commit(
     let statement = client.prepare(COMMIT).await.map_err(text)?;
     while let Some(group) = next_group(&mut hand_ins).await {
         let bodies = group.iter().flat_map(|hand_in| &hand_in.bodies);
-        let bodies: Vec<&str> =
-            bodies.map(|body| std::str::from_utf8(body)).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        let bodies: Vec<&str> = bodies
+            .map(|body| std::str::from_utf8(body))
+            .collect::<Result<_, _>>()
+            .map_err(|error| error.to_string())?;
         // With too many jobs in memory, the table keeps them.
         let jobs = jobs.as_ref().filter(|jobs| jobs.capacity() > WAITING_MAX / 2);
         let rows = client.query(&statement, &[&jobs.is_some(), &bodies]).await.map_err(text)?;
