@@ -32,6 +32,8 @@ if (mode === 'setup') {
     connectionString: databaseUrl,
     concurrentJobs: DELIVERIES_IN_FLIGHT,
     maxPoolSize: 12,
+    // Jobs that came while it was fetching are not announced again: the next look must be near.
+    pollInterval: 100,
     localQueue: { size: 2000, refetchDelay: { durationMs: 10 } },
     completeJobBatchDelay: 250,
     failJobBatchDelay: 0,

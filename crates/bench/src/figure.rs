@@ -84,8 +84,8 @@ fn head(results: &Value, height: f64) -> String {
         of("processor")
     );
     let second = format!(
-        "About 300 bytes of JSON in, committed with fsync, one HTTP POST out, completion committed. Median of {runs}; \
-         whiskers: lowest and highest."
+        "300 bytes of JSON in, committed with fsync, one HTTP POST out, completion committed. Median of {runs}, whiskers: \
+         range."
     );
     for (y, line) in [(58.0, first), (76.0, second)] {
         label(&mut text, MARGIN, y, "font-size=\"12\" fill=\"#57606a\"", &line);

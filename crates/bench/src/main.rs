@@ -164,6 +164,8 @@ async fn measure(cli: &Cli) -> Result<String, String> {
     let (started, load_before) = (Instant::now(), machine::load());
     let mut results = json!({});
     if cli.scenario == Scenario::All {
+        // What is missing shall be told before the first figure is taken, not after the last.
+        start::binary()?;
         let size = Size { short: true, messages: cli.messages, runs: RUNS };
         let is_one = |scenario: &Scenario| !matches!(scenario, Scenario::All | Scenario::Figure);
         for scenario in Scenario::value_variants().iter().copied().filter(is_one) {

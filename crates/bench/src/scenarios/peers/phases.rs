@@ -8,7 +8,7 @@ use super::super::Size;
 use super::super::bank::Bank;
 use super::super::drain::Waiting;
 use crate::figures::quantile_milliseconds;
-use crate::load::Until;
+use crate::load::{Prepared, Until};
 use crate::program::{Program, Stage};
 use crate::sink::Sink;
 
@@ -62,9 +62,9 @@ impl Phase {
     /// Runs it once.
     pub(super) async fn measure(self, stage: &Stage<'_>, sink: &Sink, size: Size) -> Result<Figures, String> {
         match self {
-            Self::Accept32 => accept(stage, sink, CONNECTIONS, false, size).await,
-            Self::Accept128 => accept(stage, sink, MANY_CONNECTIONS, false, size).await,
-            Self::AcceptBatch => accept(stage, sink, CONNECTIONS, true, size).await,
+            Self::Accept32 => accept(stage, stage.singles(), sink, CONNECTIONS, size).await,
+            Self::Accept128 => accept(stage, stage.singles(), sink, MANY_CONNECTIONS, size).await,
+            Self::AcceptBatch => accept(stage, vec![stage.batch()], sink, CONNECTIONS, size).await,
             Self::Drain => drain(stage, sink, size).await,
             Self::Flow => flow(stage, sink, size).await,
             Self::Latency => latency(stage, sink, size).await,
@@ -85,7 +85,7 @@ fn accept_time(size: Size) -> Duration {
 }
 
 fn flow_time(size: Size) -> Duration {
-    size.pick(Duration::from_secs(8), Duration::from_secs(2))
+    size.pick(Duration::from_secs(8), Duration::from_secs(3))
 }
 
 fn backlog(size: Size) -> usize {
@@ -98,16 +98,13 @@ fn paced(size: Size) -> usize {
 
 async fn accept(
     stage: &Stage<'_>,
+    requests: Vec<Prepared>,
     sink: &Sink,
     connections: usize,
-    is_batch: bool,
     size: Size,
 ) -> Result<Figures, String> {
     let crew = stage.start_accepting()?;
-    let mut bank = Bank::of_stage(stage, sink, &crew)?;
-    if is_batch {
-        bank.requests = vec![stage.batch()];
-    }
+    let bank = Bank { requests, ..Bank::of_stage(stage, sink, &crew)? };
     bank.warm_up(connections).await?;
     let accepted = bank.accept(connections, accept_time(size)).await?;
     let times = accepted.handed.answer_times();
