@@ -1,6 +1,7 @@
 //! What a scenario stands on: a private PostgreSQL with `fsync` and `synchronous_commit` on, one database, one tenant.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bench::child::SECRET_KEY;
 use cluster::Cluster;
@@ -27,7 +28,8 @@ const CLEAR: &str = "TRUNCATE messages, message_keys, outbox, attempts, contacts
 
 /// A database with one tenant, and the cluster it lives in.
 pub(crate) struct Bed {
-    cluster: Cluster,
+    cluster: Arc<Cluster>,
+    name: String,
     pub(crate) database_url: String,
     pub(crate) tenant: Tenant,
     store: Store,
@@ -37,8 +39,13 @@ pub(crate) struct Bed {
 impl Bed {
     pub(crate) async fn make() -> Result<Self, String> {
         let cluster = Cluster::ephemeral().await.map_err(|error| error.to_string())?;
-        cluster.create_database("bench").await.map_err(|error| error.to_string())?;
-        let database_url = cluster.url("bench");
+        Self::on(Arc::new(cluster), "bench").await
+    }
+
+    /// A new database on a cluster that others use, too.
+    pub(crate) async fn on(cluster: Arc<Cluster>, name: &str) -> Result<Self, String> {
+        cluster.create_database(name).await.map_err(|error| error.to_string())?;
+        let (name, database_url) = (name.to_owned(), cluster.url(name));
         let database = Database::parse(&database_url).map_err(|error| error.to_string())?;
         store::migrate::run(&database).await.map_err(|error| error.to_string())?;
         let metrics = Metrics::register(&Registry::new()).map_err(|error| error.to_string())?;
@@ -47,7 +54,7 @@ impl Bed {
         let tenant = Tenant::create(&store, PROVIDER_KEY).await;
         tenant.lift_request_limits(&store).await;
         let client = connect(&database_url).await?;
-        let bed = Self { cluster, database_url, tenant, store, client };
+        let bed = Self { cluster, name, database_url, tenant, store, client };
         // A checkpoint that is due to the size of the log would fall into one run and not into another.
         bed.execute("ALTER SYSTEM SET max_wal_size = '4GB'").await?;
         bed.number("SELECT pg_reload_conf()::int::bigint").await?;
@@ -129,8 +136,23 @@ impl Bed {
         self.cluster.folder().to_path_buf()
     }
 
+    /// Bytes of write-ahead log so far.
+    pub(crate) async fn log_bytes(&self) -> Result<i64, String> {
+        self.number("SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint").await
+    }
+
+    /// Bytes of write-ahead log a message since then.
+    pub(crate) async fn log_bytes_a_message(&self, before: i64, messages: usize) -> Result<f64, String> {
+        Ok(((self.log_bytes().await? - before) as f64 / messages as f64).round())
+    }
+
+    /// Ends the cluster, or removes the database when others use the cluster, too.
     pub(crate) async fn remove(self) -> Result<(), String> {
-        self.cluster.stop().await.map_err(|error| error.to_string())
+        match Arc::try_unwrap(self.cluster) {
+            Ok(cluster) => cluster.stop().await,
+            Err(cluster) => cluster.drop_database(&self.name).await,
+        }
+        .map_err(|error| error.to_string())
     }
 }
 

@@ -4,6 +4,8 @@
 //! worker works and answers what that took. A line is the pause between two pieces of work, in microseconds. The end of
 //! standard input ends the process.
 
+mod ceiling;
+
 mod computing;
 
 mod floor;
@@ -52,6 +54,10 @@ pub enum Role {
     Echo,
     /// The same, with one row committed before the answer.
     OneRow,
+    /// A bare program of the gateway's shape that hands committed messages over in memory; sends when it has a sink.
+    Ceiling,
+    /// The same, but it claims committed messages from its table.
+    CeilingClaim,
     /// The gateway that takes requests and sends nothing, as `tuma serve --roles api` runs it.
     Gateway,
     /// The same without a log.
@@ -78,7 +84,7 @@ struct Cli {
     workspace: WorkspaceId,
     #[arg(long)]
     channel: ChannelId,
-    /// Where a gateway that sends sends to.
+    /// Where a gateway or a ceiling that sends sends to.
     #[arg(long)]
     sink: Option<String>,
 }
@@ -142,6 +148,8 @@ async fn start(cli: Cli, counter: Counter) -> Result<(Value, Answer), String> {
         Role::Empty => serve(floor::start_empty()?),
         Role::Echo => serve(floor::start_echo()?),
         Role::OneRow => serve(floor::start_one_row(&cli.database_url).await?),
+        Role::Ceiling => serve(ceiling::start(&cli.database_url, cli.sink.as_deref(), ceiling::Way::HandOver).await?),
+        Role::CeilingClaim => serve(ceiling::start(&cli.database_url, cli.sink.as_deref(), ceiling::Way::Claim).await?),
         Role::Gateway => {
             log();
             gateway(gateway::Roles { listens: true, sends_to: None })?

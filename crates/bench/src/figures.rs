@@ -14,6 +14,14 @@ pub(crate) fn milliseconds(mut samples: Vec<Duration>) -> Value {
     json!({ "samples": samples.len(), "min": at(0.0), "p50": at(0.5), "p95": at(0.95), "p99": at(0.99), "max": at(1.0) })
 }
 
+/// A quantile in milliseconds.
+pub(crate) fn quantile_milliseconds(samples: &[Duration], share: f64) -> f64 {
+    let mut samples = samples.to_vec();
+    samples.sort_unstable();
+    let place = samples.len().saturating_sub(1) as f64 * share;
+    samples.get(place.round() as usize).map_or(f64::NAN, |sample| sample.as_secs_f64() * 1000.0)
+}
+
 /// Median, lowest and highest of runs.
 pub(crate) fn runs(figures: &[f64]) -> Value {
     let lowest = figures.iter().copied().fold(f64::INFINITY, f64::min);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::message::{NUMBER_DIGITS, NUMBER_PLACE, RECIPIENT_PLACE, RECIPIENTS};
+use crate::message::{NUMBER_DIGITS, NUMBER_PLACE, RECIPIENT_PLACE, RECIPIENTS, write_digits};
 use crate::wire::Connection;
 
 /// Requests that may be refused before a run counts for nothing: one in so many.
@@ -39,17 +39,11 @@ impl Prepared {
 
     /// The bytes with the numbers from one on.
     fn numbered(&mut self, first: usize) -> &[u8] {
-        let digits = |bytes: &mut [u8], mut number: usize| {
-            for digit in bytes.iter_mut().rev() {
-                *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
-                number /= 10;
-            }
-        };
         for (offset, at) in self.numbers.iter().enumerate() {
-            digits(&mut self.bytes[*at..*at + NUMBER_DIGITS], first + offset);
+            write_digits(&mut self.bytes[*at..*at + NUMBER_DIGITS], first + offset);
         }
         for (offset, at) in self.recipients.iter().enumerate() {
-            digits(&mut self.bytes[*at..*at + RECIPIENT_PLACE.len()], (first + offset) % RECIPIENTS);
+            write_digits(&mut self.bytes[*at..*at + RECIPIENT_PLACE.len()], (first + offset) % RECIPIENTS);
         }
         &self.bytes
     }

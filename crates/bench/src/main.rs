@@ -8,6 +8,8 @@ mod backlog;
 
 mod bed;
 
+mod figure;
+
 mod figures;
 
 mod limits;
@@ -20,6 +22,10 @@ mod message;
 
 mod meter;
 
+mod peer;
+
+mod program;
+
 mod scenarios;
 
 mod sink;
@@ -29,6 +35,7 @@ mod subject;
 mod wire;
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -36,7 +43,8 @@ use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::scenarios::{
-    Size, accept, accept_batch, accept_cost, bloat, drain, flow, future, idle, lanes, latency, memory, pacing, start,
+    Size, accept, accept_batch, accept_cost, bloat, drain, flow, future, idle, lanes, latency, memory, pacing, peers,
+    start,
 };
 
 /// Measures tuma beside the limits of the machine.
@@ -44,6 +52,9 @@ use crate::scenarios::{
 struct Cli {
     /// What to measure.
     scenario: Scenario,
+    /// What `figure` draws: the JSON that `peers` or `all` printed.
+    #[arg(required_if_eq("scenario", "figure"))]
+    results: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -81,11 +92,18 @@ enum Scenario {
     Memory,
     /// What accepting one text message costs the process besides the database.
     AcceptCost,
+    /// The same work done by other queues and by a bare program of our shape.
+    Peers,
     /// From the start of `tuma dev` to its ready line.
     Start,
     /// All of them, in their short sizes.
     All,
+    /// Nothing: draws results of `peers` as SVG.
+    Figure,
 }
+
+/// Runs of what is measured beside others; one is enough for trying.
+const RUNS: usize = 3;
 
 impl Scenario {
     async fn measure(self, size: Size) -> Result<Value, String> {
@@ -102,9 +120,19 @@ impl Scenario {
             Self::Idle => Box::pin(idle::measure(size)).await,
             Self::Memory => Box::pin(memory::measure(size)).await,
             Self::AcceptCost => Box::pin(accept_cost::measure()).await,
+            Self::Peers => Box::pin(peers::measure(size)).await,
             Self::Start => start::measure(),
-            Self::All => Box::pin(all(size)).await,
+            Self::All | Self::Figure => Err(format!("{} is not one scenario", self.name())),
         }
+    }
+
+    /// Its figures, with the time it took.
+    async fn figures(self, size: Size) -> Result<Value, String> {
+        let started = Instant::now();
+        let mut figures = Box::pin(self.measure(size)).await.map_err(|why| format!("{}: {why}", self.name()))?;
+        figures["wallSeconds"] = json!(started.elapsed().as_secs());
+        drop(writeln!(std::io::stderr(), "bench: {} took {} s", self.name(), started.elapsed().as_secs()));
+        Ok(figures)
     }
 
     fn name(self) -> String {
@@ -115,19 +143,13 @@ impl Scenario {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let (size, load_before) = (Size { short: cli.short, messages: cli.messages }, machine::load());
-    let is_all = cli.scenario == Scenario::All;
-    let results = if is_all {
-        all(Size { short: true, ..size }).await
-    } else {
-        cli.scenario.measure(size).await.map(|figures| json!({ cli.scenario.name(): figures }))
+    let done = match (cli.scenario, &cli.results) {
+        (Scenario::Figure, Some(results)) => draw(results),
+        (_, _) => measure(&cli).await,
     };
-    match results {
-        Ok(mut results) => {
-            results["machine"] = machine::describe();
-            results["machine"]["load"] = json!({ "before": load_before, "after": machine::load() });
-            results["short"] = json!(cli.short || is_all);
-            show(&results, cli.json);
+    match done {
+        Ok(text) => {
+            drop(writeln!(std::io::stdout(), "{text}"));
             ExitCode::SUCCESS
         }
         Err(why) => {
@@ -137,17 +159,33 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn all(size: Size) -> Result<Value, String> {
+/// The text of a scenario's results, or of those of all.
+async fn measure(cli: &Cli) -> Result<String, String> {
+    let (started, load_before) = (Instant::now(), machine::load());
     let mut results = json!({});
-    for scenario in Scenario::value_variants().iter().copied().filter(|scenario| *scenario != Scenario::All) {
-        let (name, started) = (scenario.name(), Instant::now());
-        results[&name] = Box::pin(scenario.measure(size)).await.map_err(|why| format!("{name}: {why}"))?;
-        drop(writeln!(std::io::stderr(), "bench: {name} took {} s", started.elapsed().as_secs()));
+    if cli.scenario == Scenario::All {
+        // What is missing shall be told before the first figure is taken, not after the last.
+        start::binary()?;
+        let size = Size { short: true, messages: cli.messages, runs: RUNS };
+        let is_one = |scenario: &Scenario| !matches!(scenario, Scenario::All | Scenario::Figure);
+        for scenario in Scenario::value_variants().iter().copied().filter(is_one) {
+            results[scenario.name()] = scenario.figures(size).await?;
+        }
+    } else {
+        let size = Size { short: cli.short, messages: cli.messages, runs: if cli.short { 1 } else { RUNS } };
+        results[cli.scenario.name()] = cli.scenario.figures(size).await?;
     }
-    Ok(results)
+    results["machine"] = machine::describe();
+    results["machine"]["load"] = json!({ "before": load_before, "after": machine::load() });
+    results["short"] = json!(cli.short || cli.scenario == Scenario::All);
+    results["wallSeconds"] = json!(started.elapsed().as_secs());
+    Ok(if cli.json { results.to_string() } else { format!("{results:#}") })
 }
 
-fn show(results: &Value, as_json: bool) {
-    let text = if as_json { results.to_string() } else { format!("{results:#}") };
-    drop(writeln!(std::io::stdout(), "{text}"));
+/// The figure of results in a file.
+fn draw(file: &Path) -> Result<String, String> {
+    let told = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|error| told(&error))?;
+    let results: Value = serde_json::from_str(&text).map_err(|error| told(&error))?;
+    figure::draw(&results).map_err(|why| told(&why))
 }

@@ -45,9 +45,17 @@ pub(crate) fn number_in(bytes: &[u8]) -> Option<u32> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
+/// Writes a number over the digits of a place.
+pub(crate) fn write_digits(place: &mut [u8], mut number: usize) {
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+    }
+}
+
 /// Where something first stands.
 pub(crate) fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    bytes.windows(what.len()).position(|window| window == what)
+    memchr::memmem::find(bytes, what)
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ pub(crate) mod accept_batch;
 
 pub(crate) mod accept_cost;
 
+mod bank;
+
 pub(crate) mod bloat;
 
 pub(crate) mod drain;
@@ -23,6 +25,8 @@ pub(crate) mod latency;
 pub(crate) mod memory;
 
 pub(crate) mod pacing;
+
+pub(crate) mod peers;
 
 pub(crate) mod start;
 
@@ -52,6 +56,8 @@ pub(crate) struct Size {
     pub(crate) short: bool,
     /// Messages, instead of the usual number.
     pub(crate) messages: Option<usize>,
+    /// Runs of what is measured beside others; the rest has a number of its own.
+    pub(crate) runs: usize,
 }
 
 impl Size {
@@ -105,7 +111,7 @@ fn statements(gateway: &mut Subject) -> Result<Value, String> {
 }
 
 /// A gateway that sends, which has taken the leases of so many channels.
-async fn owning(role: Role, bed: &Bed, sink: &Sink, channels: usize) -> Result<Subject, String> {
+pub(crate) async fn owning(role: Role, bed: &Bed, sink: &Sink, channels: usize) -> Result<Subject, String> {
     let gateway = Subject::start_sending(role, bed, &sink.url())?;
     let owned = "SELECT count(*) FROM channel_leases WHERE replica_id IS NOT NULL AND expires_at > clock_timestamp()";
     // The tenant's own channel is one more.
@@ -114,6 +120,6 @@ async fn owning(role: Role, bed: &Bed, sink: &Sink, channels: usize) -> Result<S
 }
 
 /// A gateway that only takes requests.
-fn accepting(bed: &Bed) -> Result<Subject, String> {
+pub(crate) fn accepting(bed: &Bed) -> Result<Subject, String> {
     Subject::start(PLAIN, Role::Gateway, bed)
 }

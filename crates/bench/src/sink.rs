@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::message::number_in;
+use crate::message::{NUMBER_DIGITS, NUMBER_PLACE, number_in, write_digits};
 use crate::wire::Connection;
 
 /// Between two looks whether all has arrived.
@@ -111,6 +111,7 @@ async fn listen(noted: Arc<Noted>, address: oneshot::Sender<SocketAddr>) -> Resu
 }
 
 async fn serve(mut connection: Connection, noted: &Noted) -> Result<(), String> {
+    let mut answer = Answer::new();
     while let Some(frame) = connection.read().await? {
         let at = Instant::now();
         let number = number_in(connection.body(&frame));
@@ -119,14 +120,48 @@ async fn serve(mut connection: Connection, noted: &Noted) -> Result<(), String> 
             noted.arrivals.lock().unwrap_or_else(PoisonError::into_inner).push(Arrival { number, at });
             noted.count.fetch_add(1, Ordering::Relaxed);
         }
-        connection.write(answer(number.unwrap_or_default()).as_bytes()).await?;
+        connection.write(answer.numbered(number.unwrap_or_default())).await?;
     }
     Ok(())
 }
 
-fn answer(number: u32) -> String {
-    let body =
-        format!(r#"{{"status":"success","data":{{"messageId":"bench-{number:09}","waId":"wamid.{number:09}"}}}}"#);
-    let length = body.len();
-    format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
+/// An answer with places for the number, as bytes that are patched.
+struct Answer {
+    bytes: Vec<u8>,
+    places: Vec<usize>,
+}
+
+impl Answer {
+    fn new() -> Self {
+        let body = format!(
+            r#"{{"status":"success","data":{{"messageId":"bench-{NUMBER_PLACE}","waId":"wamid.{NUMBER_PLACE}"}}}}"#
+        );
+        let length = body.len();
+        let text =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}");
+        let places = text.match_indices(NUMBER_PLACE).map(|(at, _)| at).collect();
+        Self { bytes: text.into_bytes(), places }
+    }
+
+    fn numbered(&mut self, number: u32) -> &[u8] {
+        for at in &self.places {
+            write_digits(&mut self.bytes[*at..*at + NUMBER_DIGITS], number as usize);
+        }
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_carries_its_number_twice() {
+        let mut answer = Answer::new();
+        answer.numbered(987_654_321);
+        let text = String::from_utf8(answer.numbered(42).to_vec()).expect("text");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+        assert!(head.ends_with(&format!("content-length: {}", body.len())));
+        assert_eq!(body, r#"{"status":"success","data":{"messageId":"bench-000000042","waId":"wamid.000000042"}}"#);
+    }
 }

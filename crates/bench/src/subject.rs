@@ -47,20 +47,28 @@ impl Subject {
     fn launch(program: &str, role: Role, bed: &Bed, arguments: &[&str]) -> Result<Self, String> {
         let binary = std::env::current_exe().map_err(|error| error.to_string())?.with_file_name(program);
         let role = role.to_possible_value().ok_or("no role")?;
-        // A log costs what it costs in production, and is not printed.
-        let log = bed.folder().join(format!("child-{}.log", STARTED.fetch_add(1, Ordering::Relaxed)));
-        let log_file = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
-        let mut child = Command::new(&binary)
+        let mut command = Command::new(&binary);
+        command
             .arg(role.get_name())
             .args(["--database-url", &bed.database_url])
             .args(["--workspace", &bed.tenant.workspace.to_string()])
             .args(["--channel", &bed.tenant.channel.id.to_string()])
-            .args(arguments)
+            .args(arguments);
+        let built = |why| format!("{why}; build it with: cargo build --release -p bench");
+        Self::spawn(command, bed).map_err(built)
+    }
+
+    /// Starts any program that says on its first line where it listens.
+    pub(crate) fn spawn(mut command: Command, bed: &Bed) -> Result<Self, String> {
+        // A log costs what it costs in production, and is not printed.
+        let log = bed.folder().join(format!("child-{}.log", STARTED.fetch_add(1, Ordering::Relaxed)));
+        let log_file = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log_file)
             .spawn()
-            .map_err(|error| format!("{}: {error}; build it with: cargo build --release -p bench", binary.display()))?;
+            .map_err(|error| format!("{}: {error}", command.get_program().display()))?;
         let (input, output) = child.stdin.take().zip(child.stdout.take()).ok_or("no pipes")?;
         let mut subject = Self { child, input, output: BufReader::new(output), log, address: None };
         let first: Value = subject.line()?;

@@ -72,7 +72,12 @@ impl Connection {
 
     /// Drops a frame that has been read.
     pub(crate) fn forget(&mut self, frame: &Frame) {
-        self.buffer.drain(..frame.end);
+        // Nearly always the frame is all there is.
+        if frame.end >= self.buffer.len() {
+            self.buffer.clear();
+        } else {
+            self.buffer.drain(..frame.end);
+        }
     }
 }
 

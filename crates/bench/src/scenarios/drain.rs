@@ -12,7 +12,8 @@ use crate::backlog::Backlog;
 use crate::bed::Bed;
 use crate::figures::{median, round, runs};
 use crate::limits::Limits;
-use crate::meter::{Meter, memory_megabytes};
+use crate::meter::Meter;
+use crate::program::{Crew, Program};
 use crate::sink::{Arrival, Sink};
 use crate::subject::Subject;
 
@@ -20,10 +21,26 @@ const RUNS: usize = 3;
 /// Shares of the arrivals between which the rate is steady: start and end are left out.
 const STEADY: (f64, f64) = (0.1, 0.9);
 
+/// A backlog that waits to be emptied.
+pub(super) struct Waiting<'a> {
+    pub(super) bed: &'a Bed,
+    pub(super) sink: &'a Sink,
+    /// Number of its first message.
+    pub(super) from: usize,
+    pub(super) count: usize,
+    /// Counts messages that are not settled, and how many of them stay.
+    pub(super) unfinished: &'static str,
+    pub(super) others: i64,
+}
+
 /// A backlog that was emptied.
 pub(super) struct Drained {
     pub(super) per_second: f64,
-    steady_per_second: f64,
+    pub(super) steady_per_second: f64,
+    pub(super) log_bytes_a_message: f64,
+    pub(super) peak_megabytes: f64,
+    /// Processor seconds.
+    pub(super) spent: Value,
     figures: Value,
 }
 
@@ -62,33 +79,48 @@ pub(super) async fn repeated(
 }
 
 async fn once(bed: &Bed, sink: &Sink, backlog: Backlog<'_>) -> Result<Drained, String> {
-    let (from, count) = (backlog.from, backlog.count);
-    let other = bed.number("SELECT count(*) FROM outbox").await?;
+    let (from, count, unfinished) = (backlog.from, backlog.count, Program::Tuma.unfinished());
+    let others = bed.number(unfinished).await?;
     backlog.insert(bed).await?;
     bed.free_channels().await?;
-    let started = Instant::now();
-    let mut gateway = Subject::start_sending(Role::Worker, bed, &sink.url())?;
-    let meter = Meter::start(bed, &[gateway.id()])?;
-    sink.wait_for(count).await?;
-    let spent = meter.stop()?;
-    until(bed, "SELECT count(*) FROM outbox", other).await?;
-    let settled = started.elapsed();
-    let peak = memory_megabytes(gateway.id(), "VmHWM")?;
-    let statements = statements(&mut gateway)?;
-    drop(gateway);
-    let arrivals = sink.take();
-    let (Some(first), Some(last)) = (arrivals.first(), arrivals.last()) else {
-        return Err("nothing arrived".to_owned());
-    };
-    let took = last.at - started;
-    let (per_second, steady_per_second) = (count as f64 / took.as_secs_f64(), steady_rate(&arrivals));
-    let figures = json!({
-        "messagesPerSecond": per_second.round(), "steadyMessagesPerSecond": steady_per_second.round(),
-        "firstArrivalSeconds": round((first.at - started).as_secs_f64()), "seconds": round(took.as_secs_f64()),
-        "allSettledSeconds": round(settled.as_secs_f64()), "processorSeconds": spent, "peakMegabytes": peak,
-        "strays": strays(&arrivals, from, count), "statements": statements
-    });
-    Ok(Drained { per_second, steady_per_second, figures })
+    let waiting = Waiting { bed, sink, from, count, unfinished, others };
+    let start = || Ok(Crew(vec![Subject::start_sending(Role::Worker, bed, &sink.url())?]));
+    let (mut drained, mut crew) = waiting.drain(start).await?;
+    if let Some(gateway) = crew.0.first_mut() {
+        drained.figures["statements"] = statements(gateway)?;
+    }
+    Ok(drained)
+}
+
+impl Waiting<'_> {
+    /// Starts what sends, and waits until the last message has arrived and is settled.
+    pub(super) async fn drain(&self, start: impl FnOnce() -> Result<Crew, String>) -> Result<(Drained, Crew), String> {
+        let (bed, count) = (self.bed, self.count);
+        let before = bed.log_bytes().await?;
+        let started = Instant::now();
+        let crew = start()?;
+        let meter = Meter::start(bed, &crew.ids())?;
+        self.sink.wait_for(count).await?;
+        let spent = meter.stop()?;
+        until(bed, self.unfinished, self.others).await?;
+        let settled = started.elapsed();
+        let log_bytes_a_message = bed.log_bytes_a_message(before, count).await?;
+        let peak_megabytes = crew.peak_megabytes()?;
+        let arrivals = self.sink.take();
+        let (Some(first), Some(last)) = (arrivals.first(), arrivals.last()) else {
+            return Err("nothing arrived".to_owned());
+        };
+        let took = last.at - started;
+        let (per_second, steady_per_second) = (count as f64 / took.as_secs_f64(), steady_rate(&arrivals));
+        let figures = json!({
+            "messagesPerSecond": per_second.round(), "steadyMessagesPerSecond": steady_per_second.round(),
+            "firstArrivalSeconds": round((first.at - started).as_secs_f64()), "seconds": round(took.as_secs_f64()),
+            "allSettledSeconds": round(settled.as_secs_f64()), "walBytesPerMessage": log_bytes_a_message,
+            "processorSeconds": spent, "peakMegabytes": peak_megabytes, "strays": strays(&arrivals, self.from, count)
+        });
+        let drained = Drained { per_second, steady_per_second, log_bytes_a_message, peak_megabytes, spent, figures };
+        Ok((drained, crew))
+    }
 }
 
 fn steady_rate(arrivals: &[Arrival]) -> f64 {

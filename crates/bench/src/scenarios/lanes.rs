@@ -9,7 +9,6 @@ use bench::child::Role;
 use domain::message::{Lane, MessageType};
 use serde_json::{Value, json};
 
-use super::accept::single;
 use super::flow::ways;
 use super::{Size, owning};
 use crate::backlog::Backlog;
@@ -17,6 +16,7 @@ use crate::bed::Bed;
 use crate::figures::{milliseconds, round};
 use crate::limits::Limits;
 use crate::load::{Load, Until, run};
+use crate::program::single;
 use crate::sink::{Arrival, Sink};
 
 /// Rates of the channel, and messages between which an urgent one comes at that rate.

@@ -5,14 +5,14 @@ use std::time::Duration;
 use bench::child::Role;
 use serde_json::{Value, json};
 
-use super::accept::single;
+use super::bank::Bank;
 use super::flow::ways;
 use super::{Size, owning, strays};
 use crate::bed::Bed;
 use crate::figures::milliseconds;
 use crate::limits::Limits;
-use crate::load::{Load, Until, run};
-use crate::sink::Sink;
+use crate::load::{Handed, Load, Until, run};
+use crate::sink::{Arrival, Sink};
 
 /// Between two messages one at a time: everything has come to rest.
 const REST: Duration = Duration::from_millis(25);
@@ -28,7 +28,7 @@ pub(crate) async fn measure(size: Size) -> Result<Value, String> {
     let (bed, sink) = (Bed::make().await?, Sink::start().await?);
     let limits = Limits::measure(&bed, &sink).await?;
     let gateway = owning(Role::Whole, &bed, &sink, 0).await?;
-    let address = gateway.address()?;
+    let bank = Bank::of_gateway(&bed, &sink, &gateway, &[bed.tenant.channel.id])?;
     let mut results = json!({ "limits": limits.figures() });
     let (one_by_one, steady) = (size.messages(500, 200), size.messages(4_000, 800));
     let rounds = [
@@ -37,11 +37,7 @@ pub(crate) async fn measure(size: Size) -> Result<Value, String> {
         ("steady200", STEADY_CONNECTIONS, STEADY_GAP, steady),
     ];
     for (name, connections, gap, count) in rounds {
-        let requests = vec![single(&bed, bed.tenant.channel.id)];
-        let (address, until, gap) = (address.clone(), Until::Requests(count), Some(gap));
-        let handed = run(Load { address, requests, connections, from: 0, until, gap }).await?;
-        sink.wait_for(handed.messages()).await?;
-        let arrivals = sink.take();
+        let (handed, arrivals) = bank.pace(connections, gap, count).await?;
         if name != "warmUp" {
             results[name] = json!({
                 "handInToAnswerMs": milliseconds(handed.answer_times()),
@@ -54,4 +50,20 @@ pub(crate) async fn measure(size: Size) -> Result<Value, String> {
     drop(gateway);
     bed.remove().await?;
     Ok(results)
+}
+
+impl Bank<'_> {
+    /// Hands in at a steady rate of 200 a second, after a warm-up; how long each message took to arrive.
+    pub(super) async fn steady(&self, count: usize) -> Result<Vec<Duration>, String> {
+        self.pace(STEADY_CONNECTIONS, STEADY_GAP, WARM_UP).await?;
+        let (handed, arrivals) = self.pace(STEADY_CONNECTIONS, STEADY_GAP, count).await?;
+        Ok(ways(&handed, &arrivals))
+    }
+
+    async fn pace(&self, connections: usize, gap: Duration, count: usize) -> Result<(Handed, Vec<Arrival>), String> {
+        let load = Load { gap: Some(gap), ..self.load(connections, Until::Requests(count)) };
+        let handed = run(load).await?;
+        self.sink.wait_for(handed.messages()).await?;
+        Ok((handed, self.sink.take()))
+    }
 }

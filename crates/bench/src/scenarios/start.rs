@@ -11,12 +11,19 @@ use crate::figures::milliseconds;
 
 const RUNS: usize = 5;
 
-/// Measures the scenario. The binary is taken from beside this one.
-pub(crate) fn measure() -> Result<Value, String> {
+/// The binary beside this one.
+pub(crate) fn binary() -> Result<PathBuf, String> {
     let binary = std::env::current_exe().map_err(|error| error.to_string())?.with_file_name("tuma");
-    if !binary.exists() {
-        return Err(format!("{} is not built; build it with: cargo build --release", binary.display()));
+    if binary.exists() {
+        Ok(binary)
+    } else {
+        Err(format!("{} is not built; build it with: cargo build --release", binary.display()))
     }
+}
+
+/// Measures the scenario.
+pub(crate) fn measure() -> Result<Value, String> {
+    let binary = binary()?;
     let (mut first, mut later) = (Vec::new(), Vec::new());
     for run in 0..RUNS {
         let folder = std::env::temp_dir().join(format!("tuma-bench-{}-{run}", std::process::id()));
