@@ -1,6 +1,6 @@
 //! Messages that wait, put into the database as accepting leaves them, without its cost.
 
-use domain::id::{ChannelId, PartId};
+use domain::id::{ChannelId, PartId, WorkspaceId};
 use domain::message::Lane;
 use tokio_postgres::types::Type;
 
@@ -46,6 +46,11 @@ pub(crate) struct Backlog<'a> {
 impl Backlog<'_> {
     /// Puts it there.
     pub(crate) async fn insert(&self, bed: &Bed) -> Result<(), String> {
+        self.insert_for(bed, bed.tenant.workspace).await
+    }
+
+    /// The same for another workspace.
+    pub(crate) async fn insert_for(&self, bed: &Bed, workspace: WorkspaceId) -> Result<(), String> {
         let types = [
             Type::UUID,
             Type::UUID_ARRAY,
@@ -61,7 +66,7 @@ impl Backlog<'_> {
             Type::INT2,
         ];
         let statement = bed.client().prepare_typed(INSERT, &types).await.map_err(|error| describe(&error))?;
-        let workspace = bed.tenant.workspace.0;
+        let workspace = workspace.0;
         let channels: Vec<_> = self.channels.iter().map(|channel| channel.0).collect();
         let part: PartId = PART_PLACE.parse().map_err(|_| "not an id")?;
         let parts = message::parts(part)?;

@@ -12,6 +12,7 @@ use domain::phone::PhoneNumber;
 use domain::spacing::RecipientRate;
 use prometheus::Registry;
 use store::Store;
+use store::audit::Act;
 use store::channel::{ChannelSettings, ChannelStatus};
 use store::connect::Database;
 use store::metrics::Metrics;
@@ -23,6 +24,7 @@ use tokio_postgres::{Client, NoTls};
 const POOL_SIZE: usize = 2;
 const NUMBER: &str = "+254110090747";
 const PROVIDER_KEY: &str = "bench-key";
+const ACT: Act<'_> = Act { actor: "bench", name: "bench" };
 /// What fills with messages.
 const CLEAR: &str = "TRUNCATE messages, message_keys, outbox, attempts, contacts, message_tags, tags";
 
@@ -91,6 +93,20 @@ impl Bed {
         Ok(channels)
     }
 
+    /// A further workspace, with a channel of the same provider account, whose channels share a limit.
+    pub(crate) async fn further_tenant(&self, account_messages_per_second: u32) -> Result<Tenant, String> {
+        let mut tenant = Tenant::create(&self.store, PROVIDER_KEY).await;
+        tenant.lift_request_limits(&self.store).await;
+        let settings = ChannelSettings {
+            account_messages_per_second: Some(account_messages_per_second),
+            recipient_rate: RecipientRate::default(),
+            ..tenant.channel.settings.clone()
+        };
+        let changed = self.store.update_channel(&tenant.channel, &settings, None, &ACT).await;
+        tenant.channel = changed.map_err(|error| error.to_string())?.ok_or("the channel was changed meanwhile")?;
+        Ok(tenant)
+    }
+
     /// The path of a channel's messages.
     pub(crate) fn messages_path(&self, channel: ChannelId) -> String {
         format!("/workspaces/{}/channels/{channel}/messages", self.tenant.workspace)
@@ -121,7 +137,9 @@ impl Bed {
 
     /// Frees channels whose owner was killed, so that the next owner does not wait.
     pub(crate) async fn free_channels(&self) -> Result<(), String> {
-        self.execute("UPDATE channel_leases SET replica_id = NULL, expires_at = '-infinity'").await
+        self.execute("UPDATE channel_leases SET replica_id = NULL, free_since = free_since - interval '1 minute'")
+            .await?;
+        self.execute("DELETE FROM replicas").await
     }
 
     /// After many rows came: what the background would do sooner or later, done before the clock runs.

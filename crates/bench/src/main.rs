@@ -43,8 +43,8 @@ use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::scenarios::{
-    Size, accept, accept_batch, accept_cost, bloat, drain, flow, future, idle, lanes, latency, memory, pacing, peers,
-    start,
+    Size, accept, accept_batch, accept_cost, bloat, drain, fairness, flow, future, idle, lanes, latency, memory,
+    pacing, peers, start,
 };
 
 /// Measures tuma beside the limits of the machine.
@@ -82,6 +82,8 @@ enum Scenario {
     Pacing,
     /// One-time passwords while a bulk backlog waits.
     Lanes,
+    /// Workspaces that share one limit: quiet ones beside a large backlog, and all with one.
+    Fairness,
     /// Emptying a backlog while many messages wait for tomorrow.
     Future,
     /// In and out together while a snapshot is held.
@@ -115,6 +117,7 @@ impl Scenario {
             Self::Latency => Box::pin(latency::measure(size)).await,
             Self::Pacing => Box::pin(pacing::measure(size)).await,
             Self::Lanes => Box::pin(lanes::measure(size)).await,
+            Self::Fairness => Box::pin(fairness::measure(size)).await,
             Self::Future => Box::pin(future::measure(size)).await,
             Self::Bloat => Box::pin(bloat::measure(size)).await,
             Self::Idle => Box::pin(idle::measure(size)).await,

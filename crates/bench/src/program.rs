@@ -4,6 +4,7 @@ use bench::child::Role;
 use domain::id::ChannelId;
 use domain::message::{Lane, MessageType};
 use serde_json::json;
+use testkit::Tenant;
 
 use crate::backlog::Backlog;
 use crate::bed::Bed;
@@ -194,6 +195,12 @@ impl<'a> Stage<'a> {
 pub(crate) fn single(bed: &Bed, channel: ChannelId) -> Prepared {
     let authorization = format!("AccessKey {}", bed.tenant.access_key);
     Prepared::post(&bed.messages_path(channel), &authorization, &message::request().to_string())
+}
+
+/// The same to another workspace's channel.
+pub(crate) fn single_of(tenant: &Tenant) -> Prepared {
+    let authorization = format!("AccessKey {}", tenant.access_key);
+    Prepared::post(&tenant.messages_path(), &authorization, &message::request().to_string())
 }
 
 /// A request to the gateway with as many messages as a batch may hold.

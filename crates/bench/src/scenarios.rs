@@ -12,6 +12,8 @@ pub(crate) mod bloat;
 
 pub(crate) mod drain;
 
+pub(crate) mod fairness;
+
 pub(crate) mod flow;
 
 pub(crate) mod future;
@@ -113,7 +115,7 @@ fn statements(gateway: &mut Subject) -> Result<Value, String> {
 /// A gateway that sends, which has taken the leases of so many channels.
 pub(crate) async fn owning(role: Role, bed: &Bed, sink: &Sink, channels: usize) -> Result<Subject, String> {
     let gateway = Subject::start_sending(role, bed, &sink.url())?;
-    let owned = "SELECT count(*) FROM channel_leases WHERE replica_id IS NOT NULL AND expires_at > clock_timestamp()";
+    let owned = "SELECT count(*) FROM channel_leases JOIN replicas USING (replica_id) WHERE lease_expires_at > clock_timestamp()";
     // The tenant's own channel is one more.
     until(bed, owned, i64::try_from(channels + 1).map_err(|error| error.to_string())?).await?;
     Ok(gateway)

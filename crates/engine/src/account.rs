@@ -30,7 +30,9 @@ struct State {
     pace: Pace,
     turns: Turns,
     shares: Shares,
-    contenders: HashMap<ChannelId, Contender>,
+    contenders: HashMap<ChannelId, (Contender, Instant)>,
+    /// The lane that was told that it is next.
+    woken: Option<ChannelId>,
 }
 
 /// A channel with something to send.
@@ -57,6 +59,7 @@ impl Account {
             turns: Turns::default(),
             shares: Shares::default(),
             contenders: HashMap::new(),
+            woken: None,
         }))
     }
 
@@ -73,7 +76,9 @@ impl Account {
     pub(crate) fn take(&self, channel: ChannelId, contender: Contender) -> Result<(), Duration> {
         let mut state = self.lock();
         let now = contender.asked_at;
-        state.contenders.insert(channel, contender);
+        // Who asks again has waited since it asked first.
+        let since = state.contenders.get(&channel).map_or(now, |(_, since)| *since);
+        state.contenders.insert(channel, (contender, since));
         let free = state.pace.hold();
         if state.next(now) != Some(channel) {
             state.wake_next(now);
@@ -81,11 +86,10 @@ impl Account {
         }
         free?;
         state.pace.take();
-        if let Some(Contender { workspace, weight, lane, .. }) = state.contenders.remove(&channel) {
-            let contenders = &state.contenders;
-            let waits = |other| other == lane || contenders.values().any(|contender| contender.lane == other);
+        state.woken = None;
+        if let Some((Contender { workspace, weight, lane, .. }, _)) = state.contenders.remove(&channel) {
             let mut turns = state.turns;
-            turns.take(lane, waits);
+            turns.take(lane, |other| other == lane || state.is_waiting(other));
             state.turns = turns;
             state.shares.take(workspace, weight);
         }
@@ -110,13 +114,16 @@ impl State {
     /// The channel whose turn is next: of the lane that is next, of the workspace furthest behind, the one that asked first.
     fn next(&self, now: Instant) -> Option<ChannelId> {
         let is_patient = |contender: &Contender| now.saturating_duration_since(contender.asked_at) < self.patience();
-        let waiting = || self.contenders.iter().filter(|(_, contender)| is_patient(contender));
-        let lane = self.turns.next(|lane| waiting().any(|(_, contender)| contender.lane == lane))?;
-        let of_lane = waiting().filter(|(_, contender)| contender.lane == lane);
-        let standing = |(channel, contender): &(&ChannelId, &Contender)| {
-            (self.shares.stands_at(contender.workspace), contender.asked_at, **channel)
-        };
-        of_lane.min_by_key(standing).map(|(channel, _)| *channel)
+        let waiting = || self.contenders.iter().filter(|(_, (contender, _))| is_patient(contender));
+        let lane = self.turns.next(|lane| waiting().any(|(_, (contender, _))| contender.lane == lane))?;
+        let of_lane = waiting().filter(|(_, (contender, _))| contender.lane == lane);
+        let standing =
+            of_lane.map(|(channel, (contender, since))| (self.shares.stands_at(contender.workspace), *since, *channel));
+        standing.min().map(|(_, _, channel)| channel)
+    }
+
+    fn is_waiting(&self, lane: Lane) -> bool {
+        self.contenders.values().any(|(contender, _)| contender.lane == lane)
     }
 
     /// A contender asks again after a turn at the latest.
@@ -124,9 +131,12 @@ impl State {
         PATIENCE * 2 + Duration::from_secs(1) / self.rate.max(1)
     }
 
-    fn wake_next(&self, now: Instant) {
-        if let Some(next) = self.next(now).and_then(|channel| self.contenders.get(&channel)) {
-            next.letters.nudge();
+    /// Wakes the lane that is next, once.
+    fn wake_next(&mut self, now: Instant) {
+        let next = self.next(now).filter(|next| self.woken != Some(*next));
+        if let Some((contender, _)) = next.and_then(|channel| self.contenders.get(&channel)) {
+            contender.letters.nudge();
+            self.woken = next;
         }
     }
 }

@@ -146,7 +146,12 @@ impl<P: Provider> Lane<P> {
             let next = self.send_ready().await;
             tokio::select! {
                 biased;
-                Some(done) = self.calls.join_next() => self.finish(done).await,
+                Some(done) = self.calls.join_next() => {
+                    self.finish(done).await;
+                    while let Some(done) = self.calls.try_join_next() {
+                        self.finish(done).await;
+                    }
+                }
                 answer = self.looks.answer() => self.take(answer),
                 changed = orders.changed() => if changed.is_err() { break },
                 () = self.letters.told() => self.read_letters(),
@@ -233,6 +238,9 @@ impl<P: Provider> Lane<P> {
         match answer {
             Some(answer) => {
                 self.looks.take(&answer);
+                if !answer.claimed.is_empty() {
+                    self.letters.note_work();
+                }
                 for message in answer.claimed {
                     self.ready.push(Ready::new(message, answer.asked_at, false));
                 }

@@ -41,6 +41,8 @@ const BEAT_MIN: Duration = Duration::from_millis(100);
 const LOADED_MAX: usize = 500;
 /// Channels given up between two renewals.
 const GIVEN_MAX: usize = 100;
+/// A replica has far more than its share beyond one channel and this part of it.
+const FAR: usize = 4;
 /// A channel that came back because nobody took it is not offered again for so long.
 const OFFERED: Duration = Duration::from_secs(600);
 /// A row may become visible so long after its due instant: past it, accepting was given up.
@@ -106,6 +108,8 @@ impl<P: Provider> Owner<P> {
     }
 
     pub(crate) async fn run(mut self, mut orders: watch::Receiver<Order>, settling: JoinHandle<()>) {
+        // Whoever comes may have work to take over.
+        self.wake.note_work();
         let (mut renewed_at, mut looked_at) = (None::<Instant>, None::<Instant>);
         while *orders.borrow() == Order::Run {
             let settings = self.shared.settings;
@@ -282,13 +286,16 @@ impl<P: Provider> Owner<P> {
     /// Offers channels beyond this replica's share, and those that belong elsewhere.
     async fn give_up(&mut self, held: &Held) {
         let apart = held.leases.iter().filter(|lease| lease.is_apart);
-        let spare = held
+        let (busy, calm): (Vec<&Lease>, Vec<&Lease>) = held
             .leases
             .iter()
-            .filter(|lease| !lease.is_apart && lease.account.is_none() && !self.offered.contains_key(&lease.channel));
+            .filter(|lease| !lease.is_apart && lease.account.is_none() && !self.offered.contains_key(&lease.channel))
+            .partition(|lease| self.wake.is_channel_busy(lease.channel, self.shared.settings.idle_after));
         let excess = held.excess.saturating_sub(self.leaving.len());
-        let chosen: Vec<ChannelId> =
-            apart.chain(spare.take(excess)).take(GIVEN_MAX).map(|lease| lease.channel).collect();
+        // A hand-over costs a channel about a second: one with work is left alone unless the others have far less.
+        let far = excess.saturating_sub(1 + held.leases.len().saturating_sub(held.excess) / FAR);
+        let spare = calm.into_iter().chain(busy.into_iter().take(far)).take(excess);
+        let chosen: Vec<ChannelId> = apart.chain(spare).take(GIVEN_MAX).map(|lease| lease.channel).collect();
         let mut idle = Vec::new();
         for channel in chosen {
             if self.leaving.insert(channel) {

@@ -46,7 +46,7 @@ impl Default for Settings {
                 retry_after: (seconds(1), seconds(900)),
             },
             tick: Duration::from_millis(400),
-            idle_tick: seconds(3),
+            idle_tick: seconds(4),
             idle_after: seconds(10),
             lease: seconds(12),
             poll: Duration::from_millis(250),

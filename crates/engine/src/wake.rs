@@ -55,12 +55,13 @@ pub(crate) struct LetterBox {
     hints: Mutex<Hints>,
     notify: Notify,
     due_from: Mutex<[Timestamp; LANES]>,
+    worked_at: Mutex<Option<Instant>>,
 }
 
 impl LetterBox {
     fn new() -> Self {
         let due_from = Mutex::new([Timestamp::UNIX_EPOCH; LANES]);
-        Self { hints: Mutex::default(), notify: Notify::new(), due_from }
+        Self { hints: Mutex::default(), notify: Notify::new(), due_from, worked_at: Mutex::default() }
     }
 
     /// Takes what has been told.
@@ -88,7 +89,13 @@ impl LetterBox {
         }
         hints.expired |= new.expired;
         drop(hints);
+        self.note_work();
         self.notify.notify_one();
+    }
+
+    /// The channel has something to do.
+    pub(crate) fn note_work(&self) {
+        *lock(&self.worked_at) = Some(Instant::now());
     }
 
     /// Where each lane begins to look.
@@ -131,6 +138,12 @@ impl Wake {
         letter_box.map(|letter_box| letter_box.tell(hints)).is_some()
     }
 
+    /// Whether a channel of this process had something to do within a time.
+    pub(crate) fn is_channel_busy(&self, channel: ChannelId, within: Duration) -> bool {
+        let letter_box = lock(&self.0.boxes).get(&channel).cloned();
+        letter_box.is_some_and(|letter_box| is_recent(&letter_box.worked_at, within))
+    }
+
     pub(crate) fn open(&self, channel: ChannelId) -> Arc<LetterBox> {
         let letter_box = Arc::new(LetterBox::new());
         lock(&self.0.boxes).insert(channel, letter_box.clone());
@@ -161,8 +174,12 @@ impl Wake {
 
     /// Whether there was something to do within a time.
     pub(crate) fn is_busy(&self, within: Duration) -> bool {
-        lock(&self.0.worked_at).is_some_and(|at| at.elapsed() < within)
+        is_recent(&self.0.worked_at, within)
     }
+}
+
+fn is_recent(at: &Mutex<Option<Instant>>, within: Duration) -> bool {
+    lock(at).is_some_and(|at| at.elapsed() < within)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -26,7 +26,7 @@ use uuid::Uuid;
 use crate::health::{self, Health};
 
 /// Between two readings of the database's clock.
-const CLOCK_READING: Duration = Duration::from_secs(5);
+const CLOCK_READING: Duration = Duration::from_secs(15);
 /// The head of a request must come within this time.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// An idle connection is kept for so long.

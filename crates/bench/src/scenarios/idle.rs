@@ -16,8 +16,8 @@ use crate::subject::Subject;
 
 const CHANNELS: usize = 1_000;
 const CHANNEL_RATE: u32 = 80;
-/// Lanes have made their first look.
-const REST: Duration = Duration::from_secs(6);
+/// Channels have been spread over the replicas, and both have found out that there is nothing to do.
+const REST: Duration = Duration::from_secs(30);
 
 /// Measures the scenario.
 pub(crate) async fn measure(size: Size) -> Result<Value, String> {
@@ -25,8 +25,8 @@ pub(crate) async fn measure(size: Size) -> Result<Value, String> {
     let (bed, sink) = (Bed::make().await?, Sink::start().await?);
     let limits = Limits::measure(&bed, &sink).await?;
     bed.channels(CHANNELS, MessageType::Transactional, CHANNEL_RATE).await?;
-    let mut owner = owning(Role::Worker, &bed, &sink, CHANNELS).await?;
-    let mut other = Subject::start_sending(Role::Worker, &bed, &sink.url())?;
+    let mut owner = owning(Role::Whole, &bed, &sink, CHANNELS).await?;
+    let mut other = Subject::start_sending(Role::Whole, &bed, &sink.url())?;
     tokio::time::sleep(REST).await;
     let meter = Meter::start(&bed, &[owner.id(), other.id()])?;
     let before = (counts(&mut owner)?, counts(&mut other)?, transactions(&bed).await?);
