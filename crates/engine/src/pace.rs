@@ -2,7 +2,8 @@
 //!
 //! Turns are evenly spaced, but one that came late, as timers and tasks do, may be made up for within a few
 //! milliseconds. What is made up for could crowd a window, so each turn also looks at the one a whole rate before it: a
-//! second and a margin must lie between them. The margin is for calls that take differently long to arrive.
+//! second and a margin must lie between them. The margin, a fiftieth of the rate, is for calls that take differently long to
+//! arrive.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -13,7 +14,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::time::Instant;
 
 /// The window of a rate, with the margin.
-const WINDOW: Duration = Duration::from_millis(1010);
+const WINDOW: Duration = Duration::from_millis(1020);
 /// How much lateness is made up for, as turns: those of so many milliseconds, and one.
 const MADE_UP_MILLISECONDS: u32 = 25;
 const MILLISECONDS_A_SECOND: u32 = 1000;
@@ -135,7 +136,7 @@ mod tests {
             let mut window = Window { rate, taken: VecDeque::new() };
             let turns = turns(&mut window, Instant::now(), (0..steps).map(|number| number * step));
             assert_eq!(most_in_a_window(&turns), rate);
-            let windows = usize::try_from(steps * step / 1010).expect("small");
+            let windows = usize::try_from(steps * step / 1020).expect("small");
             assert!(turns.len() >= windows * rate * 97 / 100, "{rate}: {} turns", turns.len());
         }
     }
