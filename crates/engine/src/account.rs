@@ -140,3 +140,136 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::wake::Wake;
+
+    /// So high that the limit keeps nobody waiting: whose turn it is decides alone.
+    const UNLIMITED: u32 = 1_000_000;
+
+    /// Channels that ask, each of a workspace of its own.
+    struct Askers {
+        account: Account,
+        wake: Wake,
+        start: Instant,
+    }
+
+    fn channel(number: u128) -> ChannelId {
+        ChannelId(Uuid::from_u128(number))
+    }
+
+    impl Askers {
+        fn new(messages_per_second: u32) -> Self {
+            let account = Account::new(messages_per_second, Duration::ZERO);
+            Self { account, wake: Wake::default(), start: Instant::now() }
+        }
+
+        fn contender(&self, number: u128, weight: u32, lane: Lane, milliseconds: u64) -> Contender {
+            Contender {
+                workspace: WorkspaceId(Uuid::from_u128(number)),
+                weight,
+                lane,
+                letters: self.wake.open(channel(number)),
+                asked_at: self.start + Duration::from_millis(milliseconds),
+            }
+        }
+
+        /// A channel asks, so many milliseconds after the start; answers whether it had its turn.
+        fn ask(&self, number: u128, weight: u32, lane: Lane, milliseconds: u64) -> bool {
+            self.account.take(channel(number), self.contender(number, weight, lane, milliseconds)).is_ok()
+        }
+
+        /// A channel asked before there was a turn.
+        fn wait(&self, number: u128, weight: u32, lane: Lane, milliseconds: u64) {
+            let contender = self.contender(number, weight, lane, milliseconds);
+            let asked_at = contender.asked_at;
+            self.account.lock().contenders.insert(channel(number), (contender, asked_at));
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_contends_alone_has_every_turn() {
+        let askers = Askers::new(UNLIMITED);
+        assert!((0..100).all(|at| askers.ask(1, 1, Lane::Bulk, at)));
+    }
+
+    #[tokio::test]
+    async fn two_equals_that_both_wait_do_not_make_way_for_each_other_for_ever() {
+        // A limit that is used up, so that both wait while they ask again and again.
+        let askers = Askers::new(1);
+        assert!(askers.ask(1, 1, Lane::Normal, 0));
+        assert!(!askers.ask(2, 1, Lane::Normal, 1) && !askers.ask(3, 1, Lane::Normal, 2));
+        for at in 3..9 {
+            assert!(!askers.ask(2 + u128::from(at % 2), 1, Lane::Normal, at));
+            let state = askers.account.lock();
+            assert_eq!(state.next(askers.start + Duration::from_millis(at)), Some(channel(2)), "who waited first");
+        }
+    }
+
+    #[tokio::test]
+    async fn those_that_wait_have_turns_by_weight() {
+        let askers = Askers::new(UNLIMITED);
+        let weights = [1, 1, 1, 3];
+        for (number, weight) in (0..).zip(weights) {
+            askers.wait(number, weight, Lane::Normal, 0);
+        }
+        let mut turns = [0_usize; 4];
+        for round in 0..600 {
+            for (number, (weight, turns)) in (0..).zip(weights.into_iter().zip(&mut turns)) {
+                if askers.ask(number, weight, Lane::Normal, round) {
+                    *turns += 1;
+                    // It has more to send.
+                    askers.wait(number, weight, Lane::Normal, round);
+                }
+            }
+        }
+        let all: usize = turns.iter().sum();
+        assert!(all >= 600, "a turn a round at least: {turns:?}");
+        let is_near = |turns: usize, weight: usize| turns.abs_diff(all * weight / 6) <= 2;
+        assert!(turns.iter().zip([1, 1, 1, 3]).all(|(turns, weight)| is_near(*turns, weight)), "{turns:?}");
+    }
+
+    #[tokio::test]
+    async fn the_more_urgent_goes_first_whoever_has_it() {
+        let askers = Askers::new(UNLIMITED);
+        askers.wait(2, 1, Lane::Urgent, 0);
+        assert!(!askers.ask(1, 100, Lane::Bulk, 1));
+        assert!(askers.ask(2, 1, Lane::Urgent, 2));
+        assert!(askers.ask(1, 100, Lane::Bulk, 3));
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_come_for_its_turn_is_passed_over() {
+        let askers = Askers::new(1);
+        assert!(askers.ask(1, 1, Lane::Normal, 0));
+        assert!(!askers.ask(2, 1, Lane::Urgent, 1) && !askers.ask(3, 1, Lane::Bulk, 2));
+        let next = |milliseconds| askers.account.lock().next(askers.start + Duration::from_millis(milliseconds));
+        assert_eq!(next(3), Some(channel(2)));
+        // A turn at this limit and twice the patience.
+        assert!(!askers.ask(3, 1, Lane::Bulk, 1_045));
+        assert_eq!(next(1_045), Some(channel(3)));
+    }
+
+    #[tokio::test]
+    async fn one_that_leaves_makes_way_at_once() {
+        let askers = Askers::new(1);
+        assert!(askers.ask(1, 1, Lane::Normal, 0));
+        assert!(!askers.ask(2, 1, Lane::Urgent, 1) && !askers.ask(3, 1, Lane::Bulk, 2));
+        let letters = askers.wake.open(channel(3));
+        askers.account.lock().contenders.get_mut(&channel(3)).expect("it waits").0.letters = letters.clone();
+        askers.account.leave(channel(2));
+        tokio::time::timeout(Duration::from_secs(5), letters.told()).await.expect("the next one is woken");
+    }
+
+    #[tokio::test]
+    async fn a_lower_limit_holds_at_once() {
+        let askers = Askers::new(UNLIMITED);
+        assert!((0..10).all(|at| askers.ask(1, 1, Lane::Normal, at)));
+        askers.account.set_rate(5);
+        assert!(!askers.ask(1, 1, Lane::Normal, 11), "ten of the last second are too many");
+    }
+}

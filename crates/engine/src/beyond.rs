@@ -53,3 +53,32 @@ fn earliest(hints: impl Iterator<Item = DueHint>) -> Vec<DueHint> {
     }
     lanes.into_values().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::id::ChannelId;
+    use domain::message::Lane;
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn hint(channel: u128, lane: Lane, second: i64) -> DueHint {
+        let due_at = Timestamp::from_second(second).expect("an instant");
+        DueHint { channel: ChannelId(Uuid::from_u128(channel)), lane, due_at }
+    }
+
+    #[test]
+    fn of_many_hints_the_earliest_of_each_lane_is_sent() {
+        let all = [
+            hint(1, Lane::Normal, 30),
+            hint(2, Lane::Normal, 20),
+            hint(1, Lane::Normal, 10),
+            hint(1, Lane::Urgent, 40),
+            hint(1, Lane::Normal, 50),
+        ];
+        let mut sent = earliest(all.into_iter());
+        sent.sort_unstable_by_key(|hint| hint.due_at);
+        assert_eq!(sent, [hint(1, Lane::Normal, 10), hint(2, Lane::Normal, 20), hint(1, Lane::Urgent, 40)]);
+    }
+}

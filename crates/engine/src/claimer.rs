@@ -43,8 +43,11 @@ pub(crate) struct Claimer(mpsc::UnboundedSender<Request>);
 
 impl Claimer {
     /// Starts the claimer's tasks.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "each lane has one request at a time, so there are never more than lanes"
+    )]
     pub(crate) fn start(store: &Store, replica: ReplicaId, lasting: Duration, wake: &Wake) -> Self {
-        // Each lane has one request at a time, so there are never more than channels.
         let (sender, receiver) = mpsc::unbounded_channel();
         let receiver = Arc::new(Mutex::new(receiver));
         for _ in 0..CLAIMERS {
@@ -64,6 +67,31 @@ impl Claimer {
         // The tasks live as long as there is a sender.
         drop(self.0.send(Request { wanted, answer }));
         answered
+    }
+}
+
+/// What a test sees of a request, and answers it by.
+#[cfg(test)]
+pub(crate) struct Asked(mpsc::UnboundedReceiver<Request>);
+
+#[cfg(test)]
+impl Asked {
+    /// A claimer whose requests are answered by hand.
+    #[allow(clippy::disallowed_methods, reason = "as the claimer's own")]
+    pub(crate) fn claimer() -> (Claimer, Self) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Claimer(sender), Self(receiver))
+    }
+
+    /// The next request, which must be there.
+    pub(crate) fn next(&mut self) -> (Wanted, oneshot::Sender<Answer>) {
+        let request = self.0.try_recv().expect("rows were asked for");
+        (request.wanted, request.answer)
+    }
+
+    /// Whether nothing was asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

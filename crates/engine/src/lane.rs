@@ -428,6 +428,7 @@ impl<P: Provider> Lane<P> {
     async fn give_back(&mut self, ready: Ready) {
         let reason = if self.gatekeeper.gate().is_some() { DueReason::Gate } else { DueReason::Requested };
         let due_at = ready.message.due_at;
+        self.recipients.give_back(&ready, self.shared.store.now());
         self.wait(ready, due_at, reason).await;
     }
 

@@ -127,3 +127,170 @@ impl Looks {
         looks.min().filter(|_| room.total > 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::id::{ChannelId, MessageId, WorkspaceId};
+    use domain::phone::PhoneNumber;
+    use domain::schedule::DueReason;
+    use store::outbox::Claimed;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::claimer::Asked;
+    use crate::wake::Wake;
+
+    const FULL: Room = Room { lanes: [10; LANES], total: 30 };
+    const LEASE: Lease = Lease {
+        workspace: WorkspaceId(Uuid::nil()),
+        channel: ChannelId(Uuid::nil()),
+        epoch: 1,
+        revision: 1,
+        rest: Duration::ZERO,
+        account: None,
+        is_apart: false,
+    };
+    const START: i64 = 1_795_680_000;
+
+    fn second(second: i64) -> Timestamp {
+        Timestamp::from_second(START + second).expect("an instant")
+    }
+
+    fn claimed(lane: Lane, due_at: Timestamp) -> Claimed {
+        Claimed {
+            id: MessageId(Uuid::nil()),
+            workspace: LEASE.workspace,
+            channel: LEASE.channel,
+            lane,
+            waited_for: DueReason::Requested,
+            claim: 1,
+            recipient: PhoneNumber::parse("+254712345678").expect("a number"),
+            parts: Vec::new(),
+            part: 0,
+            tries: 1,
+            maybe_sent: false,
+            expires_at: second(3600),
+            due_at,
+        }
+    }
+
+    /// Looks of a channel, and the claimer whose requests are answered by hand.
+    struct Bench {
+        looks: Looks,
+        claimer: Claimer,
+        asked: Asked,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let (claimer, asked) = Asked::claimer();
+            Self { looks: Looks::new(Wake::default().open(LEASE.channel)), claimer, asked }
+        }
+
+        /// Asks with room; answers what was asked for and who waits for the answer.
+        fn ask(&mut self, room: Room) -> (Wanted, oneshot::Sender<Answer>) {
+            self.looks.ask(&self.claimer, &LEASE, room);
+            self.asked.next()
+        }
+
+        fn asks_nothing(&mut self, room: Room) -> bool {
+            self.looks.ask(&self.claimer, &LEASE, room);
+            self.asked.is_empty()
+        }
+
+        /// The claim under way found these, at this second.
+        async fn found(&mut self, answer: oneshot::Sender<Answer>, claimed: Vec<Claimed>, at: i64) {
+            let found = Answer { claimed, asked_at: Instant::now(), now: second(at) };
+            answer.send(found).expect("it waits");
+            let answer = self.looks.answer().await.expect("an answer");
+            self.looks.take(&answer);
+        }
+
+        fn tell(&mut self, lane: Lane, at: i64) {
+            self.looks.tell(lane, Due { from: second(at), at: second(at) }, Instant::now());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_claim_that_found_all_nothing_is_asked_for_without_a_hint() {
+        let mut bench = Bench::new();
+        let (wanted, answer) = bench.ask(FULL);
+        assert_eq!((wanted.due_from, wanted.room), ([Timestamp::UNIX_EPOCH; LANES], FULL));
+        assert!(bench.asks_nothing(FULL), "one at a time");
+        bench.found(answer, vec![claimed(Lane::Normal, second(1))], 10).await;
+        assert!(bench.asks_nothing(FULL));
+        bench.tell(Lane::Normal, 12);
+        let (wanted, _) = bench.ask(FULL);
+        assert_eq!(wanted.room.lanes, [0, 10, 0], "only where something was told of");
+        assert_eq!(wanted.due_from[Lane::Normal.index()], second(10), "from where the last claim looked up to");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_told_while_a_claim_is_under_way_is_not_lost() {
+        let mut bench = Bench::new();
+        let (_, answer) = bench.ask(FULL);
+        // Accepted before the claim's instant and committed after it looked.
+        bench.tell(Lane::Urgent, 5);
+        bench.tell(Lane::Urgent, 7);
+        bench.found(answer, Vec::new(), 10).await;
+        let (wanted, answer) = bench.ask(FULL);
+        assert_eq!((wanted.room.lanes, wanted.due_from[0]), ([10, 0, 0], second(5)));
+        bench.found(answer, vec![claimed(Lane::Urgent, second(5))], 11).await;
+        bench.tell(Lane::Urgent, 12);
+        assert_eq!(bench.ask(FULL).0.due_from[0], second(11), "what was told once is looked at once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_answer_goes_on_from_its_last_row() {
+        let mut bench = Bench::new();
+        let room = Room { lanes: [0, 3, 0], total: 3 };
+        let (_, answer) = bench.ask(room);
+        let rows = [1, 2, 2].map(|at| claimed(Lane::Normal, second(at)));
+        bench.found(answer, rows.to_vec(), 10).await;
+        let (wanted, answer) = bench.ask(room);
+        assert_eq!(wanted.due_from[Lane::Normal.index()], second(2), "there may be more of the same instant");
+        bench.found(answer, vec![claimed(Lane::Normal, second(4))], 11).await;
+        assert!(bench.asks_nothing(room));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_cut_by_the_room_of_all_leaves_no_lane_out() {
+        let mut bench = Bench::new();
+        let room = Room { lanes: [2, 2, 2], total: 2 };
+        let (_, answer) = bench.ask(room);
+        let rows = [1, 3].map(|at| claimed(Lane::Urgent, second(at)));
+        bench.found(answer, rows.to_vec(), 10).await;
+        let (wanted, _) = bench.ask(room);
+        let epoch = Timestamp::UNIX_EPOCH;
+        assert_eq!((wanted.room.lanes, wanted.due_from), (room.lanes, [second(3), epoch, epoch]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_claim_that_failed_is_asked_for_again_from_where_it_was() {
+        let mut bench = Bench::new();
+        let (_, answer) = bench.ask(FULL);
+        bench.found(answer, Vec::new(), 10).await;
+        bench.tell(Lane::Bulk, 4);
+        let (wanted, answer) = bench.ask(FULL);
+        assert_eq!(wanted.due_from[Lane::Bulk.index()], second(4));
+        drop(answer);
+        assert!(bench.looks.answer().await.is_none());
+        bench.looks.fail(Duration::from_millis(100));
+        assert!(bench.asks_nothing(FULL), "not before the pause is over");
+        assert_eq!(bench.looks.next(FULL), Some(Instant::now() + Duration::from_millis(100)));
+        tokio::time::advance(Duration::from_millis(100)).await;
+        let (wanted, _) = bench.ask(FULL);
+        assert_eq!(wanted.due_from[Lane::Bulk.index()], second(4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_room_a_hint_waits() {
+        let mut bench = Bench::new();
+        assert!(bench.asks_nothing(Room::default()));
+        assert_eq!(bench.looks.next(Room::default()), None);
+        assert_eq!(bench.looks.next(FULL), Some(Instant::now()));
+        let urgent = Room { lanes: [1, 0, 0], total: 1 };
+        assert_eq!(bench.ask(urgent).0.room, urgent);
+        assert_eq!(bench.looks.next(FULL), None, "a claim is under way");
+    }
+}

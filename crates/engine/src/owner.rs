@@ -111,11 +111,13 @@ impl<P: Provider> Owner<P> {
         // Whoever comes may have work to take over.
         self.wake.note_work();
         let (mut renewed_at, mut looked_at) = (None::<Instant>, None::<Instant>);
+        let mut is_nudged = false;
         while *orders.borrow() == Order::Run {
             let settings = self.shared.settings;
             let is_calm = !self.has_work();
             let next = |last: Option<Instant>, pause| last.map_or_else(Instant::now, |last| last + pause);
-            let renew_at = next(renewed_at, if is_calm { settings.idle_tick } else { settings.tick });
+            let tick = if is_calm { settings.idle_tick } else { settings.tick };
+            let renew_at = next(renewed_at, if is_nudged { tick.min(BEAT_MIN) } else { tick });
             let can_wait = is_calm && matches!(self.showing, Showing::Shown(_));
             let look_at = next(looked_at, if can_wait { settings.idle_tick } else { settings.poll });
             let others = self.others.clone();
@@ -123,6 +125,7 @@ impl<P: Provider> Owner<P> {
                 biased;
                 changed = orders.changed() => if changed.is_err() { break },
                 () = tokio::time::sleep_until(renew_at) => {
+                    is_nudged = false;
                     self.renew().await;
                     renewed_at = Some(Instant::now());
                 }
@@ -131,9 +134,7 @@ impl<P: Provider> Owner<P> {
                     looked_at = Some(Instant::now());
                 }
                 Some(ended) = self.ending.join_next() => self.ended(ended).await,
-                () = others.nudge.notified() => {
-                    renewed_at = renewed_at.filter(|at| at.elapsed() < BEAT_MIN);
-                }
+                () = others.nudge.notified() => is_nudged = true,
             }
         }
         self.stop(settling).await;

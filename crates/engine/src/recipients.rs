@@ -4,7 +4,7 @@
 //! come is set aside here for a moment, or goes back to the outbox until its time; others pass it. An earlier message that
 //! waits for its next try holds later ones for a bounded time.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use domain::id::MessageId;
@@ -20,6 +20,8 @@ use crate::attempt::Ready;
 const HELD_MAX: SignedDuration = SignedDuration::from_secs(60);
 /// A message that goes on so late is not waited for any more.
 const LATE_MAX: SignedDuration = SignedDuration::from_secs(5);
+/// A message that was given back is waited for so long: longer than it may then wait for its turn.
+const AWAY_MAX: SignedDuration = SignedDuration::from_secs(10);
 /// What is so near is waited for here.
 const NEAR: SignedDuration = SignedDuration::from_secs(1);
 
@@ -38,6 +40,16 @@ pub(crate) enum Clearance {
 
 /// Who goes in which order.
 type Key = (Lane, PhoneNumber);
+/// The order in which messages are taken.
+type Place = (Timestamp, MessageId);
+
+fn key(ready: &Ready) -> Key {
+    (ready.message.lane, ready.message.recipient.clone())
+}
+
+fn place(ready: &Ready) -> Place {
+    (ready.message.due_at, ready.message.id)
+}
 
 /// Recipients of a channel.
 #[derive(Debug)]
@@ -45,6 +57,8 @@ pub(crate) struct Recipients {
     spacing: Spacing,
     first: HashMap<Key, First>,
     set_aside: HashMap<Key, VecDeque<Ready>>,
+    /// Given back, since when, and not seen again: what was taken before that comes must not pass them.
+    away: HashMap<Key, BTreeMap<Place, Timestamp>>,
 }
 
 /// The message that the others to its recipient wait for.
@@ -67,19 +81,24 @@ impl First {
 
 impl Recipients {
     pub(crate) fn new(rate: RecipientRate) -> Self {
-        Self { spacing: Spacing::new(rate), first: HashMap::new(), set_aside: HashMap::new() }
+        Self { spacing: Spacing::new(rate), first: HashMap::new(), set_aside: HashMap::new(), away: HashMap::new() }
     }
 
     /// Whether a message may go. One that may has its recipient's turn.
     pub(crate) fn clear(&mut self, ready: &mut Ready, now: Timestamp) -> Clearance {
-        let message = &ready.message;
-        let key = (message.lane, message.recipient.clone());
+        let (key, message) = (key(ready), &ready.message);
+        if let Some(away) = self.away.get_mut(&key) {
+            away.remove(&place(ready));
+        }
         if let Some(first) = self.first.get(&key).filter(|first| first.message != message.id) {
             match first.goes_on_at {
                 Some(at) if at.duration_since(now) > NEAR => return Clearance::Wait(at, DueReason::Order),
                 _ if first.holds(now) => return Clearance::SetAside,
                 _ => {}
             }
+        }
+        if self.is_preceded(&key, &place(ready), now) {
+            return Clearance::SetAside;
         }
         if !ready.has_turn {
             match self.spacing.take(&message.recipient, now, message.expires_at) {
@@ -91,10 +110,22 @@ impl Recipients {
         Clearance::Go
     }
 
+    /// Whether an earlier message is away.
+    fn is_preceded(&self, key: &Key, place: &Place, now: Timestamp) -> bool {
+        let mut earlier = self.away.get(key).into_iter().flat_map(|away| away.range(..place));
+        earlier.any(|(_, since)| now.duration_since(*since) < AWAY_MAX)
+    }
+
     /// A message waits here until those before it have gone.
     pub(crate) fn set_aside(&mut self, ready: Ready) {
-        let key = (ready.message.lane, ready.message.recipient.clone());
-        self.set_aside.entry(key).or_default().push_back(ready);
+        let queue = self.set_aside.entry(key(&ready)).or_default();
+        let at = queue.partition_point(|other| place(other) < place(&ready));
+        queue.insert(at, ready);
+    }
+
+    /// A message goes back to the outbox, and is soon taken again.
+    pub(crate) fn give_back(&mut self, ready: &Ready, now: Timestamp) {
+        self.away.entry(key(ready)).or_default().insert(place(ready), now);
     }
 
     /// Messages that wait here.
@@ -104,14 +135,13 @@ impl Recipients {
 
     /// A message is under way.
     pub(crate) fn begin(&mut self, ready: &Ready, now: Timestamp) {
-        let key = (ready.message.lane, ready.message.recipient.clone());
-        self.first.insert(key, First { message: ready.message.id, since: now, goes_on_at: None });
+        self.first.insert(key(ready), First { message: ready.message.id, since: now, goes_on_at: None });
     }
 
     /// A message is under way no more. One that goes on later holds the others until then; answers those that may be looked
     /// at again, in order.
     pub(crate) fn end(&mut self, ready: &Ready, goes_on_at: Option<Timestamp>, now: Timestamp) -> VecDeque<Ready> {
-        let key = (ready.message.lane, ready.message.recipient.clone());
+        let key = key(ready);
         match goes_on_at.filter(|at| at.duration_since(now) <= HELD_MAX) {
             Some(at) => drop(
                 self.first.insert(key.clone(), First { message: ready.message.id, since: now, goes_on_at: Some(at) }),
@@ -124,6 +154,10 @@ impl Recipients {
     /// Takes out what has waited for too long, and forgets what nobody waits for any more.
     pub(crate) fn clear_up(&mut self, now: Timestamp, fresh: Duration) -> Vec<Ready> {
         self.first.retain(|_, first| first.holds(now));
+        self.away.retain(|_, away| {
+            away.retain(|_, since| now.duration_since(*since) < AWAY_MAX);
+            !away.is_empty()
+        });
         let is_stale = |ready: &Ready| ready.claimed_at.elapsed() > fresh;
         let stale: Vec<Key> =
             self.set_aside.iter().filter(|(_, queue)| queue.iter().any(is_stale)).map(|(key, _)| key.clone()).collect();
@@ -133,5 +167,137 @@ impl Recipients {
     /// Takes out all that waits here.
     pub(crate) fn take_all(&mut self) -> Vec<Ready> {
         self.set_aside.drain().flat_map(|(_, queue)| queue).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::id::{ChannelId, WorkspaceId};
+    use store::outbox::Claimed;
+    use tokio::time::Instant;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const UNSPACED: RecipientRate = RecipientRate { interval_seconds: 0, burst: 1 };
+
+    fn second(second: i64) -> Timestamp {
+        Timestamp::from_second(1_795_680_000 + second).expect("an instant")
+    }
+
+    /// A message to a recipient, later than those with a lower number.
+    fn ready(number: u128, recipient: u32) -> Ready {
+        let message = Claimed {
+            id: MessageId(Uuid::from_u128(number)),
+            workspace: WorkspaceId(Uuid::nil()),
+            channel: ChannelId(Uuid::nil()),
+            lane: Lane::Normal,
+            waited_for: DueReason::Requested,
+            claim: 1,
+            recipient: PhoneNumber::parse(&format!("+25471000000{recipient}")).expect("a number"),
+            parts: Vec::new(),
+            part: 0,
+            tries: 1,
+            maybe_sent: false,
+            expires_at: second(3600),
+            due_at: second(0),
+        };
+        Ready::new(message, Instant::now(), false)
+    }
+
+    fn numbers(messages: impl IntoIterator<Item = Ready>) -> Vec<u128> {
+        messages.into_iter().map(|ready| ready.message.id.0.as_u128()).collect()
+    }
+
+    /// Begins the first message to a recipient.
+    fn with_first(rate: RecipientRate) -> (Recipients, Ready) {
+        let (mut recipients, mut first) = (Recipients::new(rate), ready(1, 1));
+        assert_eq!(recipients.clear(&mut first, second(0)), Clearance::Go);
+        recipients.begin(&first, second(0));
+        (recipients, first)
+    }
+
+    #[test]
+    fn later_ones_wait_for_the_one_under_way_and_come_back_in_order() {
+        let (mut recipients, first) = with_first(UNSPACED);
+        for number in [4, 2, 3] {
+            let mut later = ready(number, 1);
+            assert_eq!(recipients.clear(&mut later, second(0)), Clearance::SetAside);
+            recipients.set_aside(later);
+        }
+        assert_eq!(recipients.clear(&mut ready(5, 2), second(0)), Clearance::Go, "another recipient");
+        let urgent = ready(6, 1);
+        let urgent = Claimed { lane: Lane::Urgent, ..urgent.message };
+        let mut urgent = Ready::new(urgent, Instant::now(), false);
+        assert_eq!(recipients.clear(&mut urgent, second(0)), Clearance::Go, "another lane");
+        assert_eq!(recipients.aside(), 3);
+        assert_eq!(numbers(recipients.end(&first, None, second(1))), [2, 3, 4]);
+        assert_eq!(recipients.aside(), 0);
+    }
+
+    #[test]
+    fn one_that_is_tried_again_holds_later_ones_for_a_bounded_time() {
+        let (mut recipients, mut first) = with_first(UNSPACED);
+        recipients.end(&first, Some(second(30)), second(0));
+        let wait = Clearance::Wait(second(30), DueReason::Order);
+        assert_eq!(recipients.clear(&mut ready(2, 1), second(0)), wait);
+        assert_eq!(recipients.clear(&mut first, second(30)), Clearance::Go, "the one they wait for");
+        // It should have gone on by now, and a little more.
+        assert_eq!(recipients.clear(&mut ready(2, 1), second(34)), Clearance::SetAside);
+        assert_eq!(recipients.clear(&mut ready(2, 1), second(35)), Clearance::Go);
+        recipients.end(&first, Some(second(300)), second(40));
+        assert_eq!(recipients.clear(&mut ready(2, 1), second(40)), Clearance::Go, "it waits for too long");
+    }
+
+    #[test]
+    fn a_call_that_broke_down_does_not_hold_for_ever() {
+        let (mut recipients, _) = with_first(UNSPACED);
+        assert_eq!(recipients.clear(&mut ready(2, 1), second(59)), Clearance::SetAside);
+        assert_eq!(recipients.clear(&mut ready(2, 1), second(60)), Clearance::Go);
+    }
+
+    #[test]
+    fn a_turn_is_taken_once_and_kept() {
+        let (mut recipients, first) = with_first(RecipientRate { interval_seconds: 6, burst: 1 });
+        recipients.end(&first, None, second(1));
+        let mut later = ready(2, 1);
+        let turn = Clearance::Wait(second(6), DueReason::Recipient);
+        assert_eq!(recipients.clear(&mut later, second(1)), turn);
+        // When it comes back it has its turn, and keeps it for another look.
+        later = Ready::new(Claimed { waited_for: DueReason::Recipient, ..later.message }, Instant::now(), false);
+        assert_eq!(recipients.clear(&mut later, second(6)), Clearance::Go);
+        assert_eq!(recipients.clear(&mut later, second(6)), Clearance::Go);
+        let mut last = ready(3, 1);
+        last.message.expires_at = second(12);
+        assert_eq!(recipients.clear(&mut last, second(6)), Clearance::Never);
+    }
+
+    #[test]
+    fn what_was_given_back_is_not_passed_until_it_is_seen_again() {
+        let (mut recipients, first) = with_first(UNSPACED);
+        let (mut second_one, mut fourth) = (ready(2, 1), ready(4, 1));
+        recipients.give_back(&second_one, second(1));
+        recipients.give_back(&ready(3, 1), second(1));
+        recipients.end(&first, None, second(2));
+        assert_eq!(recipients.clear(&mut fourth, second(2)), Clearance::SetAside);
+        assert_eq!(recipients.clear(&mut ready(1, 1), second(2)), Clearance::Go, "an earlier one");
+        assert_eq!(recipients.clear(&mut second_one, second(3)), Clearance::Go);
+        assert_eq!(recipients.clear(&mut fourth, second(3)), Clearance::SetAside, "the third is still away");
+        assert_eq!(recipients.clear(&mut fourth, second(11)), Clearance::Go, "it does not come any more");
+        recipients.clear_up(second(11), Duration::MAX);
+        assert!(recipients.away.is_empty() && recipients.first.is_empty());
+    }
+
+    #[test]
+    fn what_has_waited_for_too_long_is_given_back_with_those_behind_it() {
+        let (mut recipients, _) = with_first(UNSPACED);
+        for number in 2..5 {
+            recipients.set_aside(ready(number, 1));
+        }
+        assert!(recipients.clear_up(second(1), Duration::MAX).is_empty());
+        assert_eq!(numbers(recipients.clear_up(second(1), Duration::ZERO)), [2, 3, 4]);
+        recipients.set_aside(ready(5, 1));
+        assert_eq!(numbers(recipients.take_all()), [5]);
+        assert_eq!(recipients.aside(), 0);
     }
 }

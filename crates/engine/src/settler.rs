@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::metrics::Metrics;
-use crate::wake::{Due, Hints, Wake};
+use crate::wake::Wake;
 
 /// Results in one statement.
 const RESULTS_MAX: usize = 500;
@@ -132,8 +132,9 @@ async fn write(
     written
 }
 
+/// Whoever owns the channel by now: it may have looked before this was written.
 fn tell(wake: &Wake, result: &Settled, due_at: Timestamp) {
-    wake.tell(result.channel, Hints::due(result.lane, Due { from: due_at, at: due_at }));
+    wake.due(result.channel, result.lane, due_at);
 }
 
 fn announce(metrics: &Metrics, wake: &Wake, result: &Settled, now: Timestamp) {

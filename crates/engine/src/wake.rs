@@ -124,10 +124,10 @@ impl Wake {
     /// Something of a channel's lane falls due at an instant, or has. Whoever owns the channel is told.
     pub fn due(&self, channel: ChannelId, lane: Lane, due_at: Timestamp) {
         let is_here = self.tell(channel, Hints::due(lane, Due { from: due_at, at: due_at }));
-        if let Some(foreign) = self.0.foreign.get().filter(|_| !is_here) {
-            if foreign.try_send(DueHint { channel, lane, due_at }).is_err() {
-                tracing::debug!(%channel, "too many hints wait; the owner finds out by looking");
-            }
+        if let Some(foreign) = self.0.foreign.get().filter(|_| !is_here)
+            && foreign.try_send(DueHint { channel, lane, due_at }).is_err()
+        {
+            tracing::debug!(%channel, "too many hints wait; the owner finds out by looking");
         }
     }
 
@@ -184,4 +184,56 @@ fn is_recent(at: &Mutex<Option<Instant>>, within: Duration) -> bool {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    const CHANNEL: ChannelId = ChannelId(Uuid::nil());
+
+    fn second(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("an instant")
+    }
+
+    fn due(from: i64, at: i64) -> Due {
+        Due { from: second(from), at: second(at) }
+    }
+
+    #[test]
+    fn of_two_things_due_each_instant_is_the_earlier_one() {
+        // A row whose former claim lapses later, and one that falls due between.
+        assert_eq!(due(10, 30).and(due(20, 20)), due(10, 20));
+        assert_eq!(due(20, 20).and(due(10, 30)), due(10, 20));
+    }
+
+    #[test]
+    fn what_is_told_gathers_until_it_is_taken() {
+        let wake = Wake::default();
+        let letters = wake.open(CHANNEL);
+        assert!(wake.tell(CHANNEL, Hints::due(Lane::Normal, due(10, 30))));
+        assert!(wake.tell(CHANNEL, Hints::due(Lane::Normal, due(20, 20))));
+        assert!(wake.tell(CHANNEL, Hints::due(Lane::Bulk, due(5, 5))));
+        assert!(wake.tell(CHANNEL, Hints { expired: true, ..Hints::default() }));
+        let mut expected = Hints { expired: true, ..Hints::due(Lane::Normal, due(10, 20)) };
+        expected.due[Lane::Bulk.index()] = Some(due(5, 5));
+        assert_eq!(letters.take(), expected);
+        assert_eq!(letters.take(), Hints::default());
+    }
+
+    #[test]
+    fn what_no_lane_of_this_process_takes_goes_to_others() {
+        let wake = Wake::default();
+        let mut foreign = wake.foreign();
+        let letters = wake.open(CHANNEL);
+        wake.due(CHANNEL, Lane::Normal, second(1));
+        assert!(foreign.try_recv().is_err());
+        assert_eq!(letters.take(), Hints::due(Lane::Normal, due(1, 1)));
+        wake.close(CHANNEL);
+        wake.due(CHANNEL, Lane::Normal, second(2));
+        let hint = DueHint { channel: CHANNEL, lane: Lane::Normal, due_at: second(2) };
+        assert_eq!(foreign.try_recv().expect("a hint"), hint);
+    }
 }

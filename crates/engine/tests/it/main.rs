@@ -1,5 +1,6 @@
 //! The engine from the outbox to the sandbox: real PostgreSQL, real HTTP, the provider misbehaving on command.
 
+mod accounts;
 mod chores;
 mod forwarder;
 mod gates;
@@ -7,6 +8,8 @@ mod idle;
 mod messages;
 mod outage;
 mod parts;
+mod process;
+mod recipients;
 mod replicas;
 mod retries;
 mod rig;

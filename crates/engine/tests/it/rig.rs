@@ -1,6 +1,6 @@
 //! What a test of the engine needs: a database, a tenant, a sandbox, and nodes that run the engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use domain::decision::RetryPolicy;
@@ -31,6 +31,8 @@ use crate::wait::until;
 /// The key of the sandbox's account.
 pub(crate) const KEY: &str = "the-right-key";
 const POOL_SIZE: usize = 8;
+/// Windows of a second are measured where requests arrive, so one more may fall into one.
+const LATE_ARRIVALS: usize = 1;
 const ACT: Act<'_> = Act { actor: "test", name: "test" };
 
 /// Settings by which everything happens within a test's patience.
@@ -181,6 +183,38 @@ impl Rig {
             }
         }
         ids
+    }
+
+    /// When parts of these messages arrived, in microseconds and in order of arrival, with their ids.
+    pub(crate) fn arrivals(&self, messages: &[NewMessage]) -> Vec<(String, u64)> {
+        let ids: HashSet<String> = messages.iter().flat_map(messages::part_ids).collect();
+        let ledger = self.sandbox.ledger();
+        let of_these = ledger.iter().filter_map(|entry| {
+            entry
+                .message_id
+                .as_ref()
+                .filter(|id| ids.contains(*id))
+                .map(|id| (id.clone(), entry.arrival_monotonic_micros))
+        });
+        of_these.collect()
+    }
+
+    /// Checks that all parts of these messages arrived, first in order of acceptance.
+    pub(crate) fn assert_in_order(&self, messages: &[NewMessage]) {
+        let accepted: Vec<String> = messages.iter().flat_map(messages::part_ids).collect();
+        let arrived = self.first_arrivals();
+        let places: Vec<usize> =
+            arrived.iter().filter_map(|id| accepted.iter().position(|accepted| accepted == id)).collect();
+        assert!(places.is_sorted() && places.len() == accepted.len(), "arrived in this order: {places:?}");
+    }
+
+    /// Checks that no window of a second holds more arrivals than a rate.
+    pub(crate) fn assert_rate(&self, messages_per_second: usize) {
+        let arrivals: Vec<u64> = self.sandbox.ledger().iter().map(|entry| entry.arrival_monotonic_micros).collect();
+        for (index, start) in arrivals.iter().enumerate() {
+            let within = arrivals[index..].iter().take_while(|at| **at < start + 1_000_000).count();
+            assert!(within <= messages_per_second + LATE_ARRIVALS, "{within} within a second");
+        }
     }
 
     /// Checks that each part was delivered exactly once and nothing else was sent.

@@ -12,9 +12,6 @@ use crate::messages::{after, part_ids};
 use crate::rig::{Rig, fast};
 use crate::wait::until_within;
 
-/// Windows of a second are measured where requests arrive, so one more may fall into one.
-const LATE_ARRIVALS: usize = 1;
-
 fn ids(messages: &[NewMessage]) -> Vec<String> {
     messages.iter().flat_map(part_ids).collect()
 }
@@ -58,11 +55,7 @@ async fn messages_go_in_the_order_of_acceptance_and_no_second_holds_more_than_th
     let inversions =
         rig.first_arrivals().iter().zip(ids(&messages)).filter(|(arrived, accepted)| *arrived != accepted).count();
     assert_eq!(inversions, 0);
-    let arrivals: Vec<u64> = rig.sandbox.ledger().iter().map(|entry| entry.arrival_monotonic_micros).collect();
-    for (index, start) in arrivals.iter().enumerate() {
-        let within = arrivals[index..].iter().take_while(|at| **at < start + 1_000_000).count();
-        assert!(within <= 50 + LATE_ARRIVALS, "{within} within a second");
-    }
+    rig.assert_rate(50);
     node.running.stop().await;
 }
 
