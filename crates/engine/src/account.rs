@@ -97,6 +97,12 @@ impl Account {
         Ok(())
     }
 
+    /// What one of those that contend may send within a second, about.
+    pub(crate) fn share(&self) -> usize {
+        let state = self.lock();
+        (state.rate as usize / state.contenders.len().max(1)).max(1)
+    }
+
     /// A channel has nothing to send any more.
     pub(crate) fn leave(&self, channel: ChannelId) {
         let mut state = self.lock();

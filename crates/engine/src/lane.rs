@@ -29,7 +29,7 @@ use crate::looks::{Looks, NEVER};
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::ready::ReadyQueues;
-use crate::recipients::{Clearance, Recipients};
+use crate::recipients::{ASIDE_MAX, Clearance, Recipients};
 use crate::settings::Settings;
 use crate::settler::{Settled, Settler};
 use crate::wake::LetterBox;
@@ -219,8 +219,11 @@ impl<P: Provider> Lane<P> {
     /// What a lane can send within a second and has a call free; taken again when half of it has gone.
     fn room_of(&self, lane: MessageLane) -> usize {
         let waiting = self.ready.len_of(lane);
-        let taken = self.calls.len() + self.recipients.aside();
-        let alone = self.calls_max.saturating_sub(taken).min(self.rate).min(CLAIM_MAX);
+        if self.recipients.aside() >= ASIDE_MAX {
+            return 0;
+        }
+        let rate = self.account.as_ref().map_or(self.rate, |account| self.rate.min(account.share()));
+        let alone = self.calls_max.saturating_sub(self.calls.len()).min(rate).min(CLAIM_MAX);
         // Beside others it may have only its floor: what is taken must not grow old in memory.
         let ahead = if self.ready.len() == waiting { alone } else { alone.div_ceil(2) };
         if waiting * 2 > ahead { 0 } else { ahead.saturating_sub(waiting) }

@@ -49,6 +49,8 @@ const OFFERED: Duration = Duration::from_secs(600);
 const LATE_ROWS: SignedDuration = SignedDuration::from_secs(3);
 /// Between two looks from the beginning, which find what no hint told of.
 const SWEEP: Duration = Duration::from_secs(30);
+/// The same after a take-over, while claims of the former owner may lapse, which no hint tells of.
+const SWEEP_FOLLOWING: Duration = Duration::from_secs(1);
 
 struct LaneHandle {
     lease: Lease,
@@ -85,6 +87,8 @@ pub(crate) struct Owner<P> {
     /// Channels that were offered to others, and when.
     offered: HashMap<ChannelId, Instant>,
     swept_at: Option<Instant>,
+    /// When a channel was taken over last.
+    took_over_at: Option<Instant>,
 }
 
 impl<P: Provider> Owner<P> {
@@ -104,6 +108,7 @@ impl<P: Provider> Owner<P> {
             leaving: HashSet::new(),
             offered: HashMap::new(),
             swept_at: None,
+            took_over_at: None,
         }
     }
 
@@ -378,6 +383,7 @@ impl<P: Provider> Owner<P> {
             let make = || Arc::new(Account::new(limit.messages_per_second, rest));
             self.accounts.entry(limit.id).or_insert_with(make).clone()
         });
+        self.took_over_at = Some(Instant::now());
         let letters = self.wake.open(channel);
         let (orders, ordered) = watch::channel(Order::Run);
         let lane = Lane::new(self.shared.clone(), lease, owned, account, letters, rest);
@@ -387,6 +393,12 @@ impl<P: Provider> Owner<P> {
         });
         self.lanes.insert(channel, LaneHandle { lease, orders });
         tracing::info!(%channel, epoch = lease.epoch, "the channel is ours");
+    }
+
+    /// Whether claims of a former owner may still lapse.
+    fn is_following(&self) -> bool {
+        let lapsed = self.shared.settings.claim_lasting() + SWEEP_FOLLOWING * 2;
+        self.took_over_at.is_some_and(|at| at.elapsed() < lapsed)
     }
 
     /// Tells a lane to end; answers whether there is one.
@@ -402,7 +414,8 @@ impl<P: Provider> Owner<P> {
         if boxes.is_empty() {
             return;
         }
-        let is_sweep = self.swept_at.is_none_or(|at| at.elapsed() >= SWEEP);
+        let sweep = if self.is_following() { SWEEP_FOLLOWING } else { SWEEP };
+        let is_sweep = self.swept_at.is_none_or(|at| at.elapsed() >= sweep);
         let from = |due_from: Timestamp| match is_sweep {
             true => Timestamp::UNIX_EPOCH,
             false => due_from.saturating_sub(LATE_ROWS).unwrap_or(due_from).max(Timestamp::UNIX_EPOCH),

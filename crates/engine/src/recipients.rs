@@ -24,6 +24,15 @@ const LATE_MAX: SignedDuration = SignedDuration::from_secs(5);
 const AWAY_MAX: SignedDuration = SignedDuration::from_secs(10);
 /// What is so near is waited for here.
 const NEAR: SignedDuration = SignedDuration::from_secs(1);
+/// Messages to one recipient that wait here; later ones wait in the outbox, each a call longer.
+const ASIDE_EACH_MAX: usize = 32;
+/// Messages that wait here before nothing more is taken.
+pub(crate) const ASIDE_MAX: usize = 256;
+/// How long a call takes until some have been made, and at the least.
+const CALL_TIME_FIRST: SignedDuration = SignedDuration::from_millis(100);
+const CALL_TIME_LEAST: SignedDuration = SignedDuration::from_millis(5);
+/// Calls whose time counts as much as that of the last one and all before.
+const CALL_TIME_SHARE: i32 = 8;
 
 /// What is to become of a message that is about to be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,6 +68,10 @@ pub(crate) struct Recipients {
     set_aside: HashMap<Key, VecDeque<Ready>>,
     /// Given back, since when, and not seen again: what was taken before that comes must not pass them.
     away: HashMap<Key, BTreeMap<Place, Timestamp>>,
+    /// Until when the last one waits that was put off behind a long queue: who comes anew goes behind it.
+    put_off_until: HashMap<Key, Timestamp>,
+    /// How long a call takes, about.
+    call_time: SignedDuration,
 }
 
 /// The message that the others to its recipient wait for.
@@ -81,25 +94,20 @@ impl First {
 
 impl Recipients {
     pub(crate) fn new(rate: RecipientRate) -> Self {
-        Self { spacing: Spacing::new(rate), first: HashMap::new(), set_aside: HashMap::new(), away: HashMap::new() }
+        Self {
+            spacing: Spacing::new(rate),
+            first: HashMap::new(),
+            set_aside: HashMap::new(),
+            away: HashMap::new(),
+            put_off_until: HashMap::new(),
+            call_time: CALL_TIME_FIRST,
+        }
     }
 
     /// Whether a message may go. One that may has its recipient's turn.
     pub(crate) fn clear(&mut self, ready: &mut Ready, now: Timestamp) -> Clearance {
         let (key, message) = (key(ready), &ready.message);
-        if let Some(away) = self.away.get_mut(&key) {
-            away.remove(&place(ready));
-        }
-        if let Some(first) = self.first.get(&key).filter(|first| first.message != message.id) {
-            match first.goes_on_at {
-                Some(at) if at.duration_since(now) > NEAR => return Clearance::Wait(at, DueReason::Order),
-                _ if first.holds(now) => return Clearance::SetAside,
-                _ => {}
-            }
-        }
-        if self.is_preceded(&key, &place(ready), now) {
-            return Clearance::SetAside;
-        }
+        let was_away = self.away.get_mut(&key).and_then(|away| away.remove(&place(ready))).is_some();
         if !ready.has_turn {
             match self.spacing.take(&message.recipient, now, message.expires_at) {
                 Turn::Now => ready.has_turn = true,
@@ -107,7 +115,32 @@ impl Recipients {
                 Turn::Never => return Clearance::Never,
             }
         }
-        Clearance::Go
+        let first = self.first.get(&key).filter(|first| first.message != message.id);
+        if let Some(at) = first.and_then(|first| first.goes_on_at).filter(|at| at.duration_since(now) > NEAR) {
+            return Clearance::Wait(at, DueReason::Order);
+        }
+        // Who waited before comes in order, and before those who come anew.
+        let has_waited = was_away || ready.was_aside || message.waited_for == DueReason::Order;
+        let is_behind = !has_waited && self.put_off_until.get(&key).is_some_and(|until| *until > now);
+        let must_wait =
+            first.is_some_and(|first| first.holds(now)) || self.is_preceded(&key, &place(ready), now) || is_behind;
+        let aside = self.set_aside.get(&key).map_or(0, VecDeque::len);
+        match must_wait {
+            true if is_behind || (!has_waited && aside >= ASIDE_EACH_MAX) => {
+                Clearance::Wait(self.put_off(key, aside, now), DueReason::Order)
+            }
+            true => Clearance::SetAside,
+            false => Clearance::Go,
+        }
+    }
+
+    /// When a message may come back that finds a long queue: when the queue is about to have gone, each a call later.
+    fn put_off(&mut self, key: Key, aside: usize, now: Timestamp) -> Timestamp {
+        let queue = self.call_time.saturating_mul(i32::try_from(aside).unwrap_or(i32::MAX));
+        let gone_at = now.saturating_add(queue).unwrap_or(Timestamp::MAX);
+        let until = self.put_off_until.entry(key).or_insert(gone_at);
+        *until = (*until).max(now).saturating_add(self.call_time).unwrap_or(Timestamp::MAX);
+        *until
     }
 
     /// Whether an earlier message is away.
@@ -117,7 +150,8 @@ impl Recipients {
     }
 
     /// A message waits here until those before it have gone.
-    pub(crate) fn set_aside(&mut self, ready: Ready) {
+    pub(crate) fn set_aside(&mut self, mut ready: Ready) {
+        ready.was_aside = true;
         let queue = self.set_aside.entry(key(&ready)).or_default();
         let at = queue.partition_point(|other| place(other) < place(&ready));
         queue.insert(at, ready);
@@ -142,6 +176,11 @@ impl Recipients {
     /// at again, in order.
     pub(crate) fn end(&mut self, ready: &Ready, goes_on_at: Option<Timestamp>, now: Timestamp) -> VecDeque<Ready> {
         let key = key(ready);
+        if let Some(first) = self.first.get(&key) {
+            let others = self.call_time.saturating_mul(CALL_TIME_SHARE - 1);
+            let all = others.checked_add(now.duration_since(first.since)).unwrap_or(others);
+            self.call_time = (all / CALL_TIME_SHARE).max(CALL_TIME_LEAST);
+        }
         match goes_on_at.filter(|at| at.duration_since(now) <= HELD_MAX) {
             Some(at) => drop(
                 self.first.insert(key.clone(), First { message: ready.message.id, since: now, goes_on_at: Some(at) }),
@@ -154,6 +193,7 @@ impl Recipients {
     /// Takes out what has waited for too long, and forgets what nobody waits for any more.
     pub(crate) fn clear_up(&mut self, now: Timestamp, fresh: Duration) -> Vec<Ready> {
         self.first.retain(|_, first| first.holds(now));
+        self.put_off_until.retain(|_, until| *until > now);
         self.away.retain(|_, away| {
             away.retain(|_, since| now.duration_since(*since) < AWAY_MAX);
             !away.is_empty()

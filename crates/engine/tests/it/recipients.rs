@@ -217,3 +217,20 @@ async fn a_long_queue_keeps_its_order_though_claims_grow_old() {
     rig.assert_delivered_once(&messages);
     node.running.stop().await;
 }
+
+#[tokio::test]
+async fn a_long_queue_to_one_recipient_does_not_hold_up_others() {
+    let rig = Rig::scripted(json!({ "latencyMillis": 50 })).await.at_rate(80).await;
+    let queue = many_to_one(&rig, 200);
+    rig.put(&queue).await;
+    let others = rig.put_texts(20).await;
+    let node = rig.node(fast()).await;
+    rig.all_sent(&others).await;
+    let arrivals = rig.first_arrivals();
+    let last = others.iter().map(|message| arrivals.iter().position(|id| *id == part_ids(message)[0]));
+    let last = last.max().flatten().expect("arrived");
+    assert!(last < 60, "behind {last} others");
+    rig.all_sent(&queue).await;
+    rig.assert_in_order(&queue);
+    node.running.stop().await;
+}

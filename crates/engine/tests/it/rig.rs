@@ -31,8 +31,8 @@ use crate::wait::until;
 /// The key of the sandbox's account.
 pub(crate) const KEY: &str = "the-right-key";
 const POOL_SIZE: usize = 8;
-/// Windows of a second are measured where requests arrive, so one more may fall into one.
-const LATE_ARRIVALS: usize = 1;
+/// Windows are measured where requests arrive, which on a busy machine some do late: a tenth of a second is left for that.
+const WINDOW_MICROS: u64 = 900_000;
 const ACT: Act<'_> = Act { actor: "test", name: "test" };
 
 /// Settings by which everything happens within a test's patience.
@@ -208,12 +208,12 @@ impl Rig {
         assert!(places.is_sorted() && places.len() == accepted.len(), "arrived in this order: {places:?}");
     }
 
-    /// Checks that no window of a second holds more arrivals than a rate.
+    /// Checks that no window, short of a second by the lateness of arrivals, holds more of them than a rate allows.
     pub(crate) fn assert_rate(&self, messages_per_second: usize) {
         let arrivals: Vec<u64> = self.sandbox.ledger().iter().map(|entry| entry.arrival_monotonic_micros).collect();
         for (index, start) in arrivals.iter().enumerate() {
-            let within = arrivals[index..].iter().take_while(|at| **at < start + 1_000_000).count();
-            assert!(within <= messages_per_second + LATE_ARRIVALS, "{within} within a second");
+            let within = arrivals[index..].iter().take_while(|at| **at < start + WINDOW_MICROS).count();
+            assert!(within <= messages_per_second, "{within} within {WINDOW_MICROS} microseconds");
         }
     }
 
