@@ -69,16 +69,31 @@ impl Spacing {
         if interval.is_zero() {
             return Turn::Now;
         }
-        let ahead = interval.saturating_mul(i32::try_from(self.rate.burst.saturating_sub(1)).unwrap_or(i32::MAX));
-        let paid_back_at = self.paid_back_at.get(recipient).map_or(now, |at| *at.max(&now));
-        let turn_at = paid_back_at.saturating_sub(ahead).unwrap_or(Timestamp::MIN);
+        let turn_at = self.next(recipient, now);
         if turn_at >= expires_at {
             return Turn::Never;
         }
         self.forget(now);
+        let paid_back_at = self.paid_back_at.get(recipient).map_or(now, |at| *at.max(&now));
         let owed_until = paid_back_at.saturating_add(interval).unwrap_or(Timestamp::MAX);
         self.paid_back_at.insert(recipient.clone(), owed_until);
         if turn_at <= now { Turn::Now } else { Turn::At(turn_at) }
+    }
+
+    /// When the next turn of a recipient is; in the past when it may be now.
+    #[must_use]
+    pub fn next(&self, recipient: &PhoneNumber, now: Timestamp) -> Timestamp {
+        let interval = SignedDuration::from_secs(self.rate.interval_seconds.into());
+        let ahead = interval.saturating_mul(i32::try_from(self.rate.burst.saturating_sub(1)).unwrap_or(i32::MAX));
+        let paid_back_at = self.paid_back_at.get(recipient).map_or(now, |at| *at.max(&now));
+        paid_back_at.saturating_sub(ahead).unwrap_or(Timestamp::MIN)
+    }
+
+    /// Whether a turn that was kept for an instant is over: the next one has come, too.
+    #[must_use]
+    pub fn is_over(&self, turn_at: Timestamp, now: Timestamp) -> bool {
+        let interval = SignedDuration::from_secs(self.rate.interval_seconds.into());
+        now.duration_since(turn_at) >= interval
     }
 
     /// Forgets recipients that owe nothing, whenever twice as many are known as the last time.

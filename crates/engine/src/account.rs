@@ -29,7 +29,8 @@ struct State {
     rate: u32,
     pace: Pace,
     turns: Turns,
-    shares: Shares,
+    /// By the lane's index: what one is served in one lane is not held against it in another.
+    shares: [Shares; Lane::ALL.len()],
     contenders: HashMap<ChannelId, (Contender, Instant)>,
     /// The lane that was told that it is next.
     woken: Option<ChannelId>,
@@ -42,7 +43,7 @@ pub(crate) struct Contender {
     pub(crate) workspace: WorkspaceId,
     /// Its share.
     pub(crate) weight: u32,
-    /// What it would send next.
+    /// The most urgent that it has. Within the channel another lane may have its floor then.
     pub(crate) lane: Lane,
     /// Wakes it.
     pub(crate) letters: Arc<LetterBox>,
@@ -57,7 +58,7 @@ impl Account {
             rate: messages_per_second,
             pace: Pace::new(messages_per_second, rest),
             turns: Turns::default(),
-            shares: Shares::default(),
+            shares: std::array::from_fn(|_| Shares::default()),
             contenders: HashMap::new(),
             woken: None,
         }))
@@ -91,7 +92,7 @@ impl Account {
             let mut turns = state.turns;
             turns.take(lane, |other| other == lane || state.is_waiting(other));
             state.turns = turns;
-            state.shares.take(workspace, weight);
+            state.shares[lane.index()].take(workspace, weight);
         }
         state.wake_next(now);
         Ok(())
@@ -123,8 +124,9 @@ impl State {
         let waiting = || self.contenders.iter().filter(|(_, (contender, _))| is_patient(contender));
         let lane = self.turns.next(|lane| waiting().any(|(_, (contender, _))| contender.lane == lane))?;
         let of_lane = waiting().filter(|(_, (contender, _))| contender.lane == lane);
-        let standing =
-            of_lane.map(|(channel, (contender, since))| (self.shares.stands_at(contender.workspace), *since, *channel));
+        let standing = of_lane.map(|(channel, (contender, since))| {
+            (self.shares[lane.index()].stands_at(contender.workspace), *since, *channel)
+        });
         standing.min().map(|(_, _, channel)| channel)
     }
 

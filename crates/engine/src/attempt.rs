@@ -28,6 +28,8 @@ pub(crate) struct Ready {
     pub(crate) is_claimed_to_end: bool,
     /// Whether it has its recipient's turn: it waited for it, or has it from a former try.
     pub(crate) has_turn: bool,
+    /// Whether it was looked at whether a turn that it has is over.
+    pub(crate) is_checked: bool,
     /// Whether it has waited in memory for an earlier message to its recipient.
     pub(crate) was_aside: bool,
 }
@@ -35,10 +37,10 @@ pub(crate) struct Ready {
 impl Ready {
     pub(crate) fn new(message: Claimed, claimed_at: Instant, is_claimed_to_end: bool) -> Self {
         let has_turn = match message.waited_for {
-            DueReason::Recipient | DueReason::Order | DueReason::BackOff => true,
-            DueReason::Requested | DueReason::Gate | DueReason::Claimed => false,
+            DueReason::Recipient | DueReason::BackOff => true,
+            DueReason::Requested | DueReason::Gate | DueReason::Order | DueReason::Claimed => false,
         };
-        Self { message, claimed_at, is_claimed_to_end, has_turn, was_aside: false }
+        Self { message, claimed_at, is_claimed_to_end, has_turn, is_checked: false, was_aside: false }
     }
 
     pub(crate) fn progress(&self) -> Progress {

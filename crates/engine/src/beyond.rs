@@ -26,7 +26,7 @@ pub(crate) struct Others {
     pub(crate) nudge: Notify,
 }
 
-/// Sends hints on until the engine stops.
+/// Sends hints on as long as there may be any.
 pub(crate) async fn send_on(store: Store, others: Arc<Others>, mut hints: mpsc::Receiver<DueHint>) {
     let mut group = Vec::new();
     while hints.recv_many(&mut group, HINTS_MAX).await > 0 {

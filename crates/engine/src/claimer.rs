@@ -127,6 +127,9 @@ async fn claim(store: &Store, replica: ReplicaId, lasting: Duration, wake: &Wake
                 drop(request.answer.send(Answer { claimed, asked_at, now }));
             }
         }
-        Err(error) => tracing::warn!(%error, lanes = group.len(), "rows cannot be claimed"),
+        Err(error) => {
+            tracing::warn!(%error, lanes = group.len(), "rows cannot be claimed");
+            wake.note_lost_claims();
+        }
     }
 }

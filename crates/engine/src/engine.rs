@@ -1,6 +1,7 @@
 //! An engine: its parts, started together and stopped in order.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use domain::id::ReplicaId;
@@ -40,13 +41,20 @@ pub struct Engine<P> {
     pub replica: ReplicaId,
 }
 
+/// Tells the owners of channels what was accepted by a process that has no engine of its own. Ends with the process.
+pub fn tell_owners(store: Store, wake: &Wake) -> JoinHandle<()> {
+    let others = Others::default();
+    others.are_there.store(true, Ordering::Relaxed);
+    tokio::spawn(beyond::send_on(store, Arc::new(others), wake.foreign()))
+}
+
 /// An engine at work.
 #[derive(Debug)]
 pub struct Running {
     orders: watch::Sender<Order>,
     task: JoinHandle<()>,
     /// Whatever they are at may be given up: it is done again.
-    helpers: [JoinHandle<()>; 2],
+    chores: JoinHandle<()>,
     patience: Duration,
 }
 
@@ -55,9 +63,7 @@ impl Running {
     /// margin; what is left then falls due again by itself.
     pub async fn stop(mut self) {
         self.orders.send_replace(Order::Stop);
-        for helper in &self.helpers {
-            helper.abort();
-        }
+        self.chores.abort();
         if tokio::time::timeout(self.patience, &mut self.task).await.is_err() {
             tracing::error!("the engine did not stop in time; open claims will lapse");
             self.task.abort();
@@ -72,10 +78,9 @@ impl<P: Provider> Engine<P> {
         let Self { store, provider, settings, metrics, wake, replica } = self;
         let (orders, ordered) = watch::channel(Order::Run);
         let others = Arc::new(Others::default());
-        let helpers = [
-            tokio::spawn(Chores::new(store.clone(), metrics.clone()).run(ordered.clone())),
-            tokio::spawn(beyond::send_on(store.clone(), others.clone(), wake.foreign())),
-        ];
+        let chores = tokio::spawn(Chores::new(store.clone(), metrics.clone()).run(ordered.clone()));
+        // Goes on when the engine stops: messages may be accepted for a little longer, and others send them.
+        tokio::spawn(beyond::send_on(store.clone(), others.clone(), wake.foreign()));
         let (settler, settling) = Settler::start(store.clone(), replica, metrics.clone(), wake.clone());
         let shared = Arc::new(Shared {
             claimer: Claimer::start(&store, replica, settings.claim_lasting(), &wake),
@@ -89,6 +94,6 @@ impl<P: Provider> Engine<P> {
             licence: Licence::none(),
         });
         let task = tokio::spawn(Owner::new(shared, wake, others).run(ordered, settling));
-        Running { orders, task, helpers, patience: settings.call_timeout + STOP_MARGIN }
+        Running { orders, task, chores, patience: settings.call_timeout + STOP_MARGIN }
     }
 }

@@ -142,6 +142,9 @@ impl<P: Provider> Lane<P> {
             self.gatekeeper.record(&self.shared.store, &self.lease, pause).await;
             self.take_expired().await;
             self.clear_up().await;
+            if *orders.borrow() != Order::Run {
+                break;
+            }
             self.ask();
             let next = self.send_ready().await;
             tokio::select! {
@@ -219,7 +222,7 @@ impl<P: Provider> Lane<P> {
     /// What a lane can send within a second and has a call free; taken again when half of it has gone.
     fn room_of(&self, lane: MessageLane) -> usize {
         let waiting = self.ready.len_of(lane);
-        if self.recipients.aside() >= ASIDE_MAX {
+        if self.recipients.aside_of(lane) >= ASIDE_MAX {
             return 0;
         }
         let rate = self.account.as_ref().map_or(self.rate, |account| self.rate.min(account.share()));
@@ -241,6 +244,10 @@ impl<P: Provider> Lane<P> {
         match answer {
             Some(answer) => {
                 self.looks.take(&answer);
+                if !self.is_allowed() {
+                    // The lease may have lapsed before the statement: then nothing says that there is nothing.
+                    self.looks.look_after(self.shared.settings.tick);
+                }
                 if !answer.claimed.is_empty() {
                     self.letters.note_work();
                 }
@@ -359,9 +366,8 @@ impl<P: Provider> Lane<P> {
 
     /// Takes a turn of the channel, and of its account; else the time until there may be one.
     fn take_turn(&mut self) -> Result<(), Duration> {
-        let Some(lane) = self.ready.next().map(|ready| ready.message.lane) else { return Err(Duration::ZERO) };
         self.pace.hold()?;
-        if let Some(account) = &self.account {
+        if let Some((account, lane)) = self.account.as_ref().zip(self.ready.most_urgent()) {
             let (workspace, weight) = (self.lease.workspace, self.weight);
             let letters = self.letters.clone();
             let contender = Contender { workspace, weight, lane, letters, asked_at: Instant::now() };
@@ -429,7 +435,12 @@ impl<P: Provider> Lane<P> {
 
     /// A claim that is not used: the message waits on, and no try is counted.
     async fn give_back(&mut self, ready: Ready) {
-        let reason = if self.gatekeeper.gate().is_some() { DueReason::Gate } else { DueReason::Requested };
+        let reason = match ready.message.waited_for {
+            // Its recipient's turn is its own still.
+            DueReason::Recipient if ready.has_turn => DueReason::Recipient,
+            _ if self.gatekeeper.gate().is_some() => DueReason::Gate,
+            _ => DueReason::Requested,
+        };
         let due_at = ready.message.due_at;
         self.recipients.give_back(&ready, self.shared.store.now());
         self.wait(ready, due_at, reason).await;

@@ -43,6 +43,6 @@ mod settler;
 
 pub mod chores;
 
-pub use engine::{Engine, Running};
+pub use engine::{Engine, Running, tell_owners};
 pub use settings::Settings;
 pub use wake::Wake;

@@ -14,12 +14,12 @@ use domain::message::Lane as MessageLane;
 use domain::provider::Provider;
 use jiff::{SignedDuration, Timestamp};
 use store::error::Error;
-use store::lease::{Held, Hold, Lease, Other};
+use store::lease::{Held, Hold, Lease, Other, REST};
 use store::outbox::WakeEvent;
 use store::owned::OwnedChannel;
 use store::replica::Presence;
 use tokio::sync::{oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{self, JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::account::Account;
@@ -27,8 +27,6 @@ use crate::beyond::Others;
 use crate::lane::{Lane, Order, Shared};
 use crate::wake::{Due, Hints, Wake};
 
-/// Rest of a lane that takes over from one of the same replica: that one may have used up the rate of the last second.
-const REST: Duration = Duration::from_secs(1);
 /// A channel that cannot be run is tried again after this time.
 const UNUSABLE_LOOK: Duration = Duration::from_secs(60);
 /// Between two tries to show presence.
@@ -47,6 +45,8 @@ const FAR: usize = 4;
 const OFFERED: Duration = Duration::from_secs(600);
 /// A row may become visible so long after its due instant: past it, accepting was given up.
 const LATE_ROWS: SignedDuration = SignedDuration::from_secs(3);
+/// Between two looks for messages whose validity is over: nobody waits for them.
+const ENDS: Duration = Duration::from_secs(1);
 /// Between two looks from the beginning, which find what no hint told of.
 const SWEEP: Duration = Duration::from_secs(30);
 /// The same after a take-over, while claims of the former owner may lapse, which no hint tells of.
@@ -55,6 +55,7 @@ const SWEEP_FOLLOWING: Duration = Duration::from_secs(1);
 struct LaneHandle {
     lease: Lease,
     orders: watch::Sender<Order>,
+    task: task::Id,
 }
 
 /// Where showing presence stands.
@@ -72,7 +73,9 @@ pub(crate) struct Owner<P> {
     others: Arc<Others>,
     lanes: HashMap<ChannelId, LaneHandle>,
     accounts: HashMap<AccountId, Arc<Account>>,
-    ending: JoinSet<ChannelId>,
+    /// Lanes that run, also those that were told to end, and their channels.
+    tasks: JoinSet<()>,
+    channels: HashMap<task::Id, ChannelId>,
     showing: Showing,
     /// Replicas whose presence was gone at the last renewal.
     suspects: Vec<Other>,
@@ -87,6 +90,7 @@ pub(crate) struct Owner<P> {
     /// Channels that were offered to others, and when.
     offered: HashMap<ChannelId, Instant>,
     swept_at: Option<Instant>,
+    looked_for_ends_at: Option<Instant>,
     /// When a channel was taken over last.
     took_over_at: Option<Instant>,
 }
@@ -99,7 +103,8 @@ impl<P: Provider> Owner<P> {
             others,
             lanes: HashMap::new(),
             accounts: HashMap::new(),
-            ending: JoinSet::new(),
+            tasks: JoinSet::new(),
+            channels: HashMap::new(),
             showing: Showing::Not(Instant::now(), PRESENCE_RETRY),
             suspects: Vec::new(),
             is_busy_elsewhere: false,
@@ -108,6 +113,7 @@ impl<P: Provider> Owner<P> {
             leaving: HashSet::new(),
             offered: HashMap::new(),
             swept_at: None,
+            looked_for_ends_at: None,
             took_over_at: None,
         }
     }
@@ -125,7 +131,7 @@ impl<P: Provider> Owner<P> {
             let renew_at = next(renewed_at, if is_nudged { tick.min(BEAT_MIN) } else { tick });
             let can_wait = is_calm && matches!(self.showing, Showing::Shown(_));
             let look_at = next(looked_at, if can_wait { settings.idle_tick } else { settings.poll });
-            let others = self.others.clone();
+            let (others, wake) = (self.others.clone(), self.wake.clone());
             tokio::select! {
                 biased;
                 changed = orders.changed() => if changed.is_err() { break },
@@ -138,8 +144,13 @@ impl<P: Provider> Owner<P> {
                     self.look(if can_wait { settings.idle_tick } else { settings.poll }).await;
                     looked_at = Some(Instant::now());
                 }
-                Some(ended) = self.ending.join_next() => self.ended(ended).await,
+                Some(ended) = self.tasks.join_next_with_id() => {
+                    self.ended(ended).await;
+                    is_nudged = true;
+                }
                 () = others.nudge.notified() => is_nudged = true,
+                // The pauses of a calm time are over.
+                () = wake.stirred() => {}
             }
         }
         self.stop(settling).await;
@@ -150,7 +161,11 @@ impl<P: Provider> Owner<P> {
         for channel in channels {
             self.end_lane(channel);
         }
-        while self.ending.join_next().await.is_some() {}
+        // One call that takes long must not keep the other channels from who goes on with them.
+        self.leaving.extend(self.channels.values().copied());
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            self.ended(ended).await;
+        }
         let (store, replica) = (self.shared.store.clone(), self.shared.replica);
         // The last sender of results goes, so the settler ends when all is written.
         drop(self.shared);
@@ -251,20 +266,20 @@ impl<P: Provider> Owner<P> {
             self.end_lane(channel);
         }
         let mut starting = Vec::new();
+        // One lane of a channel at a time: the next one starts when the former has ended.
+        let ending: HashSet<ChannelId> =
+            self.channels.values().filter(|channel| !self.lanes.contains_key(channel)).copied().collect();
         for lease in &held.leases {
-            if self.leaving.contains(&lease.channel) {
-                continue;
-            }
             match self.lanes.get(&lease.channel).map(|lane| lane.lease) {
-                Some(known) if is_same(&known, lease) && !self.has_ended(lease.channel) => {}
+                Some(known) if is_same(&known, lease) => {}
                 Some(known) => {
                     self.end_lane(lease.channel);
                     if known.revision != lease.revision {
                         self.changed.insert(lease.channel);
                     }
-                    starting.push((*lease, REST));
                 }
-                None => starting.push((*lease, lease.rest)),
+                None if self.leaving.contains(&lease.channel) || ending.contains(&lease.channel) => {}
+                None => starting.push(*lease),
             }
         }
         self.follow_accounts(&held.leases);
@@ -274,7 +289,7 @@ impl<P: Provider> Owner<P> {
         self.give_up(&held).await;
         self.shared.metrics.channels_owned.set(i64::try_from(self.lanes.len()).unwrap_or(i64::MAX));
         // The first channel of an account is here now; the others may come, too.
-        if starting.iter().any(|(lease, _)| lease.account.is_some()) {
+        if starting.iter().any(|lease| lease.account.is_some()) {
             self.others.nudge.notify_one();
         }
     }
@@ -314,20 +329,27 @@ impl<P: Provider> Owner<P> {
         self.release(&idle).await;
     }
 
-    /// The lane of a channel has ended.
-    async fn ended(&mut self, ended: Result<ChannelId, tokio::task::JoinError>) {
-        let mut channels = match ended {
-            Ok(channel) => vec![channel],
-            Err(error) => {
-                tracing::error!(%error, "a lane broke down");
-                return;
+    /// Lanes have ended: those of channels that are left are given up, the others may be started again.
+    async fn ended(&mut self, first: Result<(task::Id, ()), JoinError>) {
+        let mut left = Vec::new();
+        let mut next = Some(first);
+        while let Some(ended) = next {
+            let id = match ended {
+                Ok((id, ())) => id,
+                Err(error) => {
+                    tracing::error!(%error, "a lane broke down");
+                    error.id()
+                }
+            };
+            if let Some(channel) = self.channels.remove(&id) {
+                if self.lanes.get(&channel).is_some_and(|lane| lane.task == id) {
+                    self.end_lane(channel);
+                }
+                left.extend(self.leaving.contains(&channel).then_some(channel));
             }
-        };
-        while let Some(Ok(channel)) = self.ending.try_join_next() {
-            channels.push(channel);
+            next = self.tasks.try_join_next_with_id();
         }
-        channels.retain(|channel| self.leaving.contains(channel));
-        self.release(&channels).await;
+        self.release(&left).await;
     }
 
     async fn release(&mut self, channels: &[ChannelId]) {
@@ -343,25 +365,20 @@ impl<P: Provider> Owner<P> {
         }
     }
 
-    /// Whether a lane's task is gone although nobody ended it.
-    fn has_ended(&self, channel: ChannelId) -> bool {
-        self.lanes.get(&channel).is_some_and(|lane| lane.orders.is_closed())
-    }
-
     /// Starts the lanes of channels.
-    async fn start_lanes(&mut self, lanes: &[(Lease, Duration)]) {
-        let channels: Vec<_> = lanes.iter().map(|(lease, _)| (lease.workspace, lease.channel)).collect();
+    async fn start_lanes(&mut self, leases: &[Lease]) {
+        let channels: Vec<_> = leases.iter().map(|lease| (lease.workspace, lease.channel)).collect();
         let mut loaded: HashMap<ChannelId, Result<OwnedChannel, Error>> =
             match self.shared.store.owned_channels(&channels).await {
                 Ok(loaded) => loaded.into_iter().collect(),
                 Err(error) => {
-                    tracing::warn!(%error, channels = lanes.len(), "channels cannot be loaded");
+                    tracing::warn!(%error, channels = leases.len(), "channels cannot be loaded");
                     return;
                 }
             };
-        for (lease, rest) in lanes {
+        for lease in leases {
             match loaded.remove(&lease.channel) {
-                Some(Ok(owned)) => self.start_lane(*lease, owned, *rest),
+                Some(Ok(owned)) => self.start_lane(*lease, owned),
                 Some(Err(error)) => {
                     tracing::error!(%error, channel = %lease.channel, "the channel cannot be run here; it is left to other replicas");
                     self.unusable.insert(lease.channel, Instant::now());
@@ -372,7 +389,7 @@ impl<P: Provider> Owner<P> {
     }
 
     /// Starts the lane of a channel. A gate that closed under other settings is not believed: the key may be mended.
-    fn start_lane(&mut self, lease: Lease, mut owned: OwnedChannel, rest: Duration) {
+    fn start_lane(&mut self, lease: Lease, mut owned: OwnedChannel) {
         let channel = lease.channel;
         let (is_changed, now) = (self.changed.remove(&channel), self.shared.store.now());
         owned.gate = owned.gate.map(|gate| match gate.reason {
@@ -380,25 +397,24 @@ impl<P: Provider> Owner<P> {
             GateReason::Credentials | GateReason::RateLimit | GateReason::Breaker => gate,
         });
         let account = lease.account.map(|limit| {
-            let make = || Arc::new(Account::new(limit.messages_per_second, rest));
+            // Another channel of the account may have used it up, here or elsewhere.
+            let make = || Arc::new(Account::new(limit.messages_per_second, REST));
             self.accounts.entry(limit.id).or_insert_with(make).clone()
         });
         self.took_over_at = Some(Instant::now());
         let letters = self.wake.open(channel);
         let (orders, ordered) = watch::channel(Order::Run);
-        let lane = Lane::new(self.shared.clone(), lease, owned, account, letters, rest);
-        self.ending.spawn(async move {
-            lane.run(ordered).await;
-            channel
-        });
-        self.lanes.insert(channel, LaneHandle { lease, orders });
+        let lane = Lane::new(self.shared.clone(), lease, owned, account, letters, lease.rest);
+        let task = self.tasks.spawn(lane.run(ordered)).id();
+        self.channels.insert(task, channel);
+        self.lanes.insert(channel, LaneHandle { lease, orders, task });
         tracing::info!(%channel, epoch = lease.epoch, "the channel is ours");
     }
 
     /// Whether claims of a former owner may still lapse.
     fn is_following(&self) -> bool {
         let lapsed = self.shared.settings.claim_lasting() + SWEEP_FOLLOWING * 2;
-        self.took_over_at.is_some_and(|at| at.elapsed() < lapsed)
+        self.took_over_at.is_some_and(|at| at.elapsed() < lapsed) || self.wake.has_lost_claims(lapsed)
     }
 
     /// Tells a lane to end; answers whether there is one.
@@ -420,13 +436,21 @@ impl<P: Provider> Owner<P> {
             true => Timestamp::UNIX_EPOCH,
             false => due_from.saturating_sub(LATE_ROWS).unwrap_or(due_from).max(Timestamp::UNIX_EPOCH),
         };
-        let channels: Vec<ChannelId> = boxes.iter().map(|(channel, _)| *channel).collect();
+        let looks_for_ends = self.looked_for_ends_at.is_none_or(|at| at.elapsed() >= ENDS);
+        let channels: Vec<ChannelId> = boxes.iter().filter(|_| looks_for_ends).map(|(channel, _)| *channel).collect();
+        if looks_for_ends {
+            self.looked_for_ends_at = Some(Instant::now());
+        }
         let lanes: Vec<(ChannelId, MessageLane, Timestamp)> = boxes
             .iter()
             .flat_map(|(channel, letters)| {
                 MessageLane::ALL.into_iter().zip(letters.due_from()).map(move |(lane, at)| (*channel, lane, from(at)))
             })
             .collect();
+        if is_sweep {
+            // One that fails is not repeated at once: the others must not wait for it.
+            self.swept_at = Some(Instant::now());
+        }
         let ahead = SignedDuration::try_from(pause * 2).unwrap_or(SignedDuration::ZERO);
         let now = self.shared.store.now();
         let until = now.saturating_add(ahead).unwrap_or(now);
@@ -439,11 +463,8 @@ impl<P: Provider> Owner<P> {
                     };
                     self.wake.tell(time.channel, hints);
                 }
-                if is_sweep {
-                    self.swept_at = Some(Instant::now());
-                }
             }
-            Err(error) => tracing::debug!(%error, "rows that fall due cannot be looked up"),
+            Err(error) => tracing::warn!(%error, is_sweep, "rows that fall due cannot be looked up"),
         }
     }
 }

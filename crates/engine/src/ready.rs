@@ -37,6 +37,11 @@ impl ReadyQueues {
         }
     }
 
+    /// The most urgent lane with a message.
+    pub(crate) fn most_urgent(&self) -> Option<Lane> {
+        Lane::ALL.into_iter().find(|lane| self.len_of(*lane) > 0)
+    }
+
     /// The message whose turn is next.
     pub(crate) fn next(&mut self) -> Option<&mut Ready> {
         let lane = self.next_lane()?;

@@ -4,7 +4,7 @@
 //! come is set aside here for a moment, or goes back to the outbox until its time; others pass it. An earlier message that
 //! waits for its next try holds later ones for a bounded time.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use domain::id::MessageId;
@@ -28,6 +28,10 @@ const NEAR: SignedDuration = SignedDuration::from_secs(1);
 const ASIDE_EACH_MAX: usize = 32;
 /// Messages that wait here before nothing more is taken.
 pub(crate) const ASIDE_MAX: usize = 256;
+/// Messages sent back that are remembered; the order of more is not kept.
+const SENT_BACK_MAX: usize = 10_000;
+/// They are remembered for so long past their time: a lane may be late, and a message may have been cancelled.
+const SENT_BACK_FOR: SignedDuration = SignedDuration::from_mins(60);
 /// How long a call takes until some have been made, and at the least.
 const CALL_TIME_FIRST: SignedDuration = SignedDuration::from_millis(100);
 const CALL_TIME_LEAST: SignedDuration = SignedDuration::from_millis(5);
@@ -68,10 +72,19 @@ pub(crate) struct Recipients {
     set_aside: HashMap<Key, VecDeque<Ready>>,
     /// Given back, since when, and not seen again: what was taken before that comes must not pass them.
     away: HashMap<Key, BTreeMap<Place, Timestamp>>,
-    /// Until when the last one waits that was put off behind a long queue: who comes anew goes behind it.
-    put_off_until: HashMap<Key, Timestamp>,
+    /// Sent back until their time, and not seen again: who comes anew goes behind the last one.
+    sent_back: HashMap<Key, SentBack>,
+    sent_back_count: usize,
     /// How long a call takes, about.
     call_time: SignedDuration,
+}
+
+/// Messages to a recipient that were sent back.
+#[derive(Debug)]
+struct SentBack {
+    ids: HashSet<MessageId>,
+    /// When the last of them comes again.
+    last: Timestamp,
 }
 
 /// The message that the others to its recipient wait for.
@@ -99,15 +112,46 @@ impl Recipients {
             first: HashMap::new(),
             set_aside: HashMap::new(),
             away: HashMap::new(),
-            put_off_until: HashMap::new(),
+            sent_back: HashMap::new(),
+            sent_back_count: 0,
             call_time: CALL_TIME_FIRST,
         }
     }
 
     /// Whether a message may go. One that may has its recipient's turn.
     pub(crate) fn clear(&mut self, ready: &mut Ready, now: Timestamp) -> Clearance {
-        let (key, message) = (key(ready), &ready.message);
-        let was_away = self.away.get_mut(&key).and_then(|away| away.remove(&place(ready))).is_some();
+        let key = key(ready);
+        let clearance = self.clear_of(&key, ready, now);
+        if let Clearance::Wait(at, _) = clearance {
+            self.remember(key, ready.message.id, at);
+        }
+        clearance
+    }
+
+    fn clear_of(&mut self, key: &Key, ready: &mut Ready, now: Timestamp) -> Clearance {
+        let was_away = self.away.get_mut(key).and_then(|away| away.remove(&place(ready))).is_some();
+        let was_sent_back = self.sent_back.get_mut(key).is_some_and(|back| back.ids.remove(&ready.message.id));
+        self.sent_back_count -= usize::from(was_sent_back);
+        if !ready.is_checked {
+            ready.is_checked = true;
+            // A turn that it comes too late for was not kept: many such turns would be used at once.
+            let waited_for_turn = ready.message.waited_for == DueReason::Recipient;
+            ready.has_turn &= !(waited_for_turn && self.spacing.is_over(ready.message.due_at, now));
+        }
+        let message = &ready.message;
+        let is_first = self.first.get(key).is_some_and(|first| first.message == message.id);
+        let first = self.first.get(key).filter(|_| !is_first);
+        if let Some(at) = first.and_then(|first| first.goes_on_at).filter(|at| at.duration_since(now) > NEAR) {
+            return Clearance::Wait(at, DueReason::Order);
+        }
+        let must_wait = first.is_some_and(|first| first.holds(now)) || self.is_preceded(key, &place(ready), now);
+        // Who waited before comes in order, and before those who come anew.
+        let is_anew = message.waited_for == DueReason::Requested && message.part == 0;
+        let has_waited = was_away || was_sent_back || ready.was_aside || is_first || !is_anew;
+        let aside = self.set_aside.get(key).map_or(0, VecDeque::len);
+        if !has_waited && self.is_put_off(key, must_wait && aside >= ASIDE_EACH_MAX, now) {
+            return Clearance::Wait(self.put_off(key, aside, now), DueReason::Order);
+        }
         if !ready.has_turn {
             match self.spacing.take(&message.recipient, now, message.expires_at) {
                 Turn::Now => ready.has_turn = true,
@@ -115,32 +159,38 @@ impl Recipients {
                 Turn::Never => return Clearance::Never,
             }
         }
-        let first = self.first.get(&key).filter(|first| first.message != message.id);
-        if let Some(at) = first.and_then(|first| first.goes_on_at).filter(|at| at.duration_since(now) > NEAR) {
-            return Clearance::Wait(at, DueReason::Order);
-        }
-        // Who waited before comes in order, and before those who come anew.
-        let has_waited = was_away || ready.was_aside || message.waited_for == DueReason::Order;
-        let is_behind = !has_waited && self.put_off_until.get(&key).is_some_and(|until| *until > now);
-        let must_wait =
-            first.is_some_and(|first| first.holds(now)) || self.is_preceded(&key, &place(ready), now) || is_behind;
-        let aside = self.set_aside.get(&key).map_or(0, VecDeque::len);
-        match must_wait {
-            true if is_behind || (!has_waited && aside >= ASIDE_EACH_MAX) => {
-                Clearance::Wait(self.put_off(key, aside, now), DueReason::Order)
-            }
-            true => Clearance::SetAside,
-            false => Clearance::Go,
+        if must_wait { Clearance::SetAside } else { Clearance::Go }
+    }
+
+    /// Whether a message that comes anew goes back at once: behind those that were sent back, or behind a long queue. If its
+    /// recipient's next turn is later still, that turn is what it waits for.
+    fn is_put_off(&self, key: &Key, is_queue_long: bool, now: Timestamp) -> bool {
+        let last = self.sent_back.get(key).filter(|back| !back.ids.is_empty()).map(|back| back.last);
+        let turn_at = self.spacing.next(&key.1, now);
+        match last {
+            Some(last) => turn_at <= last.max(now),
+            None => is_queue_long && turn_at <= now,
         }
     }
 
-    /// When a message may come back that finds a long queue: when the queue is about to have gone, each a call later.
-    fn put_off(&mut self, key: Key, aside: usize, now: Timestamp) -> Timestamp {
-        let queue = self.call_time.saturating_mul(i32::try_from(aside).unwrap_or(i32::MAX));
-        let gone_at = now.saturating_add(queue).unwrap_or(Timestamp::MAX);
-        let until = self.put_off_until.entry(key).or_insert(gone_at);
-        *until = (*until).max(now).saturating_add(self.call_time).unwrap_or(Timestamp::MAX);
-        *until
+    /// When a message may come back that comes behind others: right behind those that were sent back, or when a long queue
+    /// is about to have gone, each a call later.
+    fn put_off(&self, key: &Key, aside: usize, now: Timestamp) -> Timestamp {
+        let after = |at: Timestamp, pause| at.saturating_add(pause).unwrap_or(Timestamp::MAX);
+        match self.sent_back.get(key).map(|back| back.last) {
+            Some(last) if last > now => after(last, self.call_time),
+            Some(last) => after(last, SignedDuration::from_micros(1)),
+            None => after(now, self.call_time.saturating_mul(i32::try_from(aside + 1).unwrap_or(i32::MAX))),
+        }
+    }
+
+    /// A message was sent back to the outbox until an instant.
+    fn remember(&mut self, key: Key, message: MessageId, at: Timestamp) {
+        if self.sent_back_count < SENT_BACK_MAX {
+            let back = self.sent_back.entry(key).or_insert_with(|| SentBack { ids: HashSet::new(), last: at });
+            self.sent_back_count += usize::from(back.ids.insert(message));
+            back.last = back.last.max(at);
+        }
     }
 
     /// Whether an earlier message is away.
@@ -165,6 +215,11 @@ impl Recipients {
     /// Messages that wait here.
     pub(crate) fn aside(&self) -> usize {
         self.set_aside.values().map(VecDeque::len).sum()
+    }
+
+    /// Those of a lane.
+    pub(crate) fn aside_of(&self, lane: Lane) -> usize {
+        self.set_aside.iter().filter(|((of, _), _)| *of == lane).map(|(_, queue)| queue.len()).sum()
     }
 
     /// A message is under way.
@@ -193,7 +248,8 @@ impl Recipients {
     /// Takes out what has waited for too long, and forgets what nobody waits for any more.
     pub(crate) fn clear_up(&mut self, now: Timestamp, fresh: Duration) -> Vec<Ready> {
         self.first.retain(|_, first| first.holds(now));
-        self.put_off_until.retain(|_, until| *until > now);
+        self.sent_back.retain(|_, back| !back.ids.is_empty() && now.duration_since(back.last) < SENT_BACK_FOR);
+        self.sent_back_count = self.sent_back.values().map(|back| back.ids.len()).sum();
         self.away.retain(|_, away| {
             away.retain(|_, since| now.duration_since(*since) < AWAY_MAX);
             !away.is_empty()
@@ -243,6 +299,11 @@ mod tests {
             due_at: second(0),
         };
         Ready::new(message, Instant::now(), false)
+    }
+
+    /// A message that was sent back until an instant, claimed again.
+    fn returned(ready: Ready, due_at: Timestamp, waited_for: DueReason) -> Ready {
+        Ready::new(Claimed { waited_for, due_at, ..ready.message }, Instant::now(), false)
     }
 
     fn numbers(messages: impl IntoIterator<Item = Ready>) -> Vec<u128> {
@@ -304,12 +365,29 @@ mod tests {
         let turn = Clearance::Wait(second(6), DueReason::Recipient);
         assert_eq!(recipients.clear(&mut later, second(1)), turn);
         // When it comes back it has its turn, and keeps it for another look.
-        later = Ready::new(Claimed { waited_for: DueReason::Recipient, ..later.message }, Instant::now(), false);
+        later = returned(later, second(6), DueReason::Recipient);
         assert_eq!(recipients.clear(&mut later, second(6)), Clearance::Go);
         assert_eq!(recipients.clear(&mut later, second(6)), Clearance::Go);
         let mut last = ready(3, 1);
         last.message.expires_at = second(12);
         assert_eq!(recipients.clear(&mut last, second(6)), Clearance::Never);
+    }
+
+    #[test]
+    fn who_comes_anew_goes_behind_those_that_were_sent_back_however_late_they_come() {
+        let (mut recipients, first) = with_first(RecipientRate { interval_seconds: 6, burst: 1 });
+        recipients.end(&first, None, second(1));
+        let mut second_one = ready(2, 1);
+        assert_eq!(recipients.clear(&mut second_one, second(1)), Clearance::Wait(second(6), DueReason::Recipient));
+        // The lane is late: the second one stands behind others in the outbox, and a third one is claimed before it.
+        let mut third = ready(3, 1);
+        let behind = second(6) + SignedDuration::from_micros(1);
+        assert_eq!(recipients.clear(&mut third, second(600)), Clearance::Wait(behind, DueReason::Order));
+        let mut second_one = returned(second_one, second(6), DueReason::Recipient);
+        // Its turn is long over, so it takes another one.
+        assert_eq!(recipients.clear(&mut second_one, second(601)), Clearance::Go);
+        let mut third = returned(third, behind, DueReason::Order);
+        assert_eq!(recipients.clear(&mut third, second(602)), Clearance::Wait(second(607), DueReason::Recipient));
     }
 
     #[test]

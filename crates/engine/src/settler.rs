@@ -146,7 +146,11 @@ fn announce(metrics: &Metrics, wake: &Wake, result: &Settled, now: Timestamp) {
             let message = result.settlement.message;
             tracing::warn!(%message, code = number, name, rule = failure.source_code, "a message ended without delivery");
         }
-        Step::NextPart => tell(wake, result, now),
+        Step::NextPart => {
+            // The row has the instant of the statement, which was between.
+            let finished_at = result.settlement.attempt.as_ref().map_or(now, |attempt| attempt.finished_at);
+            tell(wake, result, finished_at);
+        }
         Step::Wait { due_at, .. } => tell(wake, result, *due_at),
     }
 }

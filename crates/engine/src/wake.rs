@@ -13,6 +13,8 @@ use tokio::time::Instant;
 
 /// Lanes of a channel.
 const LANES: usize = Lane::ALL.len();
+/// After a pause of so long, work is news.
+const STIRRED: Duration = Duration::from_secs(1);
 /// Hints about channels of other replicas that may wait to be sent; more are left to the owners' looks.
 const FOREIGN_MAX: usize = 10_000;
 
@@ -118,6 +120,8 @@ struct Inner {
     boxes: Mutex<HashMap<ChannelId, Arc<LetterBox>>>,
     foreign: OnceLock<mpsc::Sender<DueHint>>,
     worked_at: Mutex<Option<Instant>>,
+    stirred: Notify,
+    lost_claims_at: Mutex<Option<Instant>>,
 }
 
 impl Wake {
@@ -169,7 +173,25 @@ impl Wake {
 
     /// There is something to do.
     pub(crate) fn note_work(&self) {
-        *lock(&self.0.worked_at) = Some(Instant::now());
+        let before = lock(&self.0.worked_at).replace(Instant::now());
+        if before.is_none_or(|at| at.elapsed() >= STIRRED) {
+            self.0.stirred.notify_one();
+        }
+    }
+
+    /// Waits until there is something to do after a pause.
+    pub(crate) async fn stirred(&self) {
+        self.0.stirred.notified().await;
+    }
+
+    /// Rows may have been claimed without an answer: their claims lapse, which no hint tells of.
+    pub(crate) fn note_lost_claims(&self) {
+        *lock(&self.0.lost_claims_at) = Some(Instant::now());
+    }
+
+    /// Whether claims were lost within a time.
+    pub(crate) fn has_lost_claims(&self, within: Duration) -> bool {
+        is_recent(&self.0.lost_claims_at, within)
     }
 
     /// Whether there was something to do within a time.

@@ -90,7 +90,10 @@ impl Gateway {
         let wake = Wake::default();
         let engine = match &settings.lipachat_url {
             Some(url) => Some(start_engine(&store, url, settings.engine, wake.clone(), registry)?),
-            None => None,
+            None => {
+                engine::tell_owners(store.clone(), &wake);
+                None
+            }
         };
         let (listen, api) = match settings.listen {
             Some(listen) => {

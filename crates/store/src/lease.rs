@@ -6,7 +6,7 @@
 //!
 //! One statement renews the lease and takes channels that are free: given up, or owned by a replica whose lease has lapsed
 //! or that is surely gone. A replica takes its share of them at once, and what nobody took for a while beyond it. Channels
-//! that share an account's limit are owned together: who has the first of them may take the others.
+//! that share an account's limit are owned together: who has one of them, the first where several have, may take the others.
 
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ use crate::client::{Store, get};
 use crate::error::Error;
 use crate::replica::PRESENCE_CLASS;
 
+/// In this time a former owner may have used up a channel's rate: a second, and the margin of a pace.
+pub const REST: Duration = Duration::from_millis(1020);
 /// What is left free for so long is taken by whoever can.
 const LEFT_FREE: Duration = Duration::from_secs(3);
 
@@ -33,7 +35,7 @@ pub struct Lease {
     pub epoch: i64,
     /// Revision of the channel's settings.
     pub revision: i64,
-    /// What is left of the second in which a former owner may have used up the channel's rate.
+    /// What is left of the time in which a former owner, or a former lane of this one, may have used up the channel's rate.
     pub rest: Duration,
     /// The limit it shares with other channels of its provider account.
     pub account: Option<AccountLimit>,
@@ -119,7 +121,9 @@ WITH own AS (
     SELECT workspace_id, channel_id, replica_id, epoch, free_since, revision, account_id, account_limit,
         first_value(channel_id) OVER together AS first_channel, first_value(replica_id) OVER together AS first_owner
     FROM limited
-    WINDOW together AS (PARTITION BY CASE WHEN account_limit IS NULL THEN channel_id ELSE coalesce(account_id, channel_id) END ORDER BY channel_id)
+    WINDOW together AS (PARTITION BY CASE WHEN account_limit IS NULL THEN channel_id ELSE coalesce(account_id, channel_id) END
+        ORDER BY CASE WHEN replica_id = $1 OR replica_id IN (SELECT replica_id FROM live) THEN 0 WHEN channel_id <> ALL ($4) THEN 1
+            ELSE 2 END, channel_id)
 ), shares AS MATERIALIZED (
     SELECT count(channel_id) AS channels, count(channel_id) FILTER (WHERE replica_id = $1) AS own,
         (SELECT count(replica_id) + 1 FROM live) AS replicas
@@ -128,7 +132,7 @@ WITH own AS (
     SELECT a.workspace_id, a.channel_id, a.replica_id, a.epoch, a.revision, a.account_id, a.account_limit, a.first_channel,
         row_number() OVER (ORDER BY a.channel_id) AS place, coalesce(o.seen_at, a.free_since) AS left_at,
         CASE WHEN a.epoch = 0 THEN NULL WHEN a.replica_id IS NULL THEN a.free_since WHEN o.lease_expires_at <= clock_timestamp() THEN o.lease_expires_at
-            WHEN o.replica_id IS NOT NULL THEN clock_timestamp() END AS sent_until
+            ELSE clock_timestamp() END AS sent_until
     FROM active a LEFT JOIN others o ON o.replica_id = a.replica_id
     WHERE a.channel_id <> ALL ($4) AND a.replica_id IS DISTINCT FROM $1
     AND (a.replica_id IS NULL OR a.replica_id NOT IN (SELECT replica_id FROM live))
@@ -147,13 +151,13 @@ WITH own AS (
     WHERE t.workspace_id = l.workspace_id AND t.channel_id = l.channel_id
     RETURNING l.workspace_id, l.channel_id, l.epoch, t.revision, t.account_id, t.account_limit,
         CASE WHEN t.sent_until IS NULL THEN 0
-            ELSE greatest(0, least(1, 1 - extract(epoch FROM clock_timestamp() - t.sent_until))) END::float8 AS rest
+            ELSE greatest(0, least($9, $9 - extract(epoch FROM clock_timestamp() - t.sent_until)::float8)) END::float8 AS rest
 )
 SELECT 0::smallint, NULL::uuid, o.replica_id, 0::bigint, 0::bigint, 0::float8, NULL::uuid, NULL::integer, o.seen_at,
     o.is_absent, o.is_busy
 FROM others o WHERE o.lease_expires_at > clock_timestamp()
 UNION ALL
-SELECT 1::smallint, a.workspace_id, a.channel_id, a.epoch, a.revision, 0, a.account_id, a.account_limit, NULL,
+SELECT 1::smallint, a.workspace_id, a.channel_id, a.epoch, a.revision, $9::float8, a.account_id, a.account_limit, NULL,
     coalesce(a.first_owner IN (SELECT replica_id FROM live), false), false
 FROM active a WHERE a.replica_id = $1 AND a.channel_id <> ALL ($4)
 UNION ALL
@@ -189,6 +193,7 @@ impl Store {
                     &suspects,
                     &seen_at,
                     &LEFT_FREE.as_secs_f64(),
+                    &REST.as_secs_f64(),
                 ],
             )
             .await?;

@@ -1,6 +1,8 @@
 //! What the store shows to Prometheus.
 
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, exponential_buckets};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, exponential_buckets,
+};
 
 /// Metrics of the store.
 #[derive(Clone, Debug)]
@@ -11,6 +13,8 @@ pub struct Metrics {
     pub statement_errors: IntCounterVec,
     /// Messages that shared one commit when they were accepted.
     pub accept_batch_size: Histogram,
+    /// Claimed rows that could not be read: written by a newer version, or damaged.
+    pub unreadable_rows: IntCounter,
 }
 
 impl Metrics {
@@ -33,9 +37,12 @@ impl Metrics {
             HistogramOpts::new("tuma_accept_commit_messages", "Messages accepted in one commit")
                 .buckets(exponential_buckets(1.0, 2.0, 11)?),
         )?;
+        let unreadable_rows =
+            IntCounter::new("tuma_unreadable_rows_total", "Claimed rows that could not be read, and were left")?;
+        registry.register(Box::new(unreadable_rows.clone()))?;
         registry.register(Box::new(statement_seconds.clone()))?;
         registry.register(Box::new(statement_errors.clone()))?;
         registry.register(Box::new(accept_batch_size.clone()))?;
-        Ok(Self { statement_seconds, statement_errors, accept_batch_size })
+        Ok(Self { statement_seconds, statement_errors, accept_batch_size, unreadable_rows })
     }
 }

@@ -204,7 +204,7 @@ impl Store {
             &lapses_at,
             &CLAIMED,
         ];
-        self.query(CLAIM, params).await?.iter().map(claimed_row).collect()
+        Ok(self.readable(&self.query(CLAIM, params).await?))
     }
 
     /// Takes up to `limit` rows whose validity is over and that are not being sent.
@@ -221,7 +221,7 @@ impl Store {
         let (now, lapses_at) = self.claim_times(lasting);
         let params: Params<'_> =
             &[&lease.workspace.0, &lease.channel.0, &replica.0, &lease.epoch, &now, &limit, &lapses_at, &CLAIMED];
-        self.query(CLAIM_EXPIRED, params).await?.iter().map(claimed_row).collect()
+        Ok(self.readable(&self.query(CLAIM_EXPIRED, params).await?))
     }
 
     /// For each lane that has a row falling due up to an instant, looking from another instant on, and for each of the
@@ -249,6 +249,21 @@ impl Store {
                 Ok(WakeTime { channel: ChannelId(get(row, 0)?), event, at: get(row, 3)? })
             })
             .collect()
+    }
+
+    /// Rows that can be read. One that cannot, as from a newer version, must not take the others along: it is left to who
+    /// can read it.
+    fn readable(&self, rows: &[Row]) -> Vec<Claimed> {
+        let claimed = rows.iter().filter_map(|row| match claimed_row(row) {
+            Ok(claimed) => Some(claimed),
+            Err(error) => {
+                self.metrics.unreadable_rows.inc();
+                let message = get::<Uuid>(row, 1).ok();
+                tracing::error!(%error, ?message, "a claimed row cannot be read; its claim will lapse");
+                None
+            }
+        });
+        claimed.collect()
     }
 
     fn claim_times(&self, lasting: Duration) -> (Timestamp, Timestamp) {

@@ -185,3 +185,17 @@ async fn claiming_writes_no_index_entry() {
     let updated = async { while f.database.number(hot).await < 20 {} };
     tokio::time::timeout(LONG / 20, updated).await.expect("all updates stay on their pages");
 }
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_does_not_take_the_others_along() {
+    let f = Fixture::new().await;
+    let replica = replica();
+    let (first, bad, last) = (f.queue(Lane::Normal).await, f.queue(Lane::Normal).await, f.queue(Lane::Normal).await);
+    // As a newer version would write a kind that this one does not know.
+    let unknown = format!(r#"UPDATE messages SET parts = '[{{"kind":"hologram"}}]' WHERE message_id = '{}'"#, bad.id);
+    f.database.execute(&unknown).await;
+    let lease = f.lease(replica).await;
+    let claimed = f.claim(&lease, replica).await;
+    assert_eq!(claimed.iter().map(|c| c.id).collect::<Vec<_>>(), [first.id, last.id]);
+    assert!(f.claim(&lease, replica).await.is_empty());
+}
