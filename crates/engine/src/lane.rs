@@ -435,12 +435,10 @@ impl<P: Provider> Lane<P> {
 
     /// A claim that is not used: the message waits on, and no try is counted.
     async fn give_back(&mut self, ready: Ready) {
-        let reason = match ready.message.waited_for {
-            // Its recipient's turn is its own still.
-            DueReason::Recipient if ready.has_turn => DueReason::Recipient,
-            _ if self.gatekeeper.gate().is_some() => DueReason::Gate,
-            _ => DueReason::Requested,
-        };
+        // Its recipient's turn is its own still.
+        let keeps_turn = ready.has_turn && ready.message.waited_for == DueReason::Recipient;
+        let other = if self.gatekeeper.gate().is_some() { DueReason::Gate } else { DueReason::Requested };
+        let reason = if keeps_turn { DueReason::Recipient } else { other };
         let due_at = ready.message.due_at;
         self.recipients.give_back(&ready, self.shared.store.now());
         self.wait(ready, due_at, reason).await;
