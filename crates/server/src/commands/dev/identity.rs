@@ -105,7 +105,8 @@ impl Identity {
                 status: ChannelStatus::Active,
                 longitude_spelling: domain::content::LongitudeSpelling::Both,
                 account_messages_per_second: None,
-                recipient_rate: RecipientRate::default(),
+                // The sandbox has no pair limit, and whoever tries things out writes to one number all the time.
+                recipient_rate: RecipientRate { interval_seconds: 0, burst: 1 },
             };
             let key = SecretString::from(self.provider_key.as_str());
             store.create_channel(workspace, channel, self.connector_id, &settings, &key, &ACT).await?;
