@@ -2,6 +2,8 @@
 //!
 //! Lengths of texts that a phone shows are counted in UTF-16 code units, as WhatsApp counts them.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 
 /// Text of a text message, UTF-16 units (Meta, "Text messages").
@@ -93,6 +95,9 @@ pub const VALIDITY_SECONDS_DEFAULT_2FA: i64 = 600;
 pub const TRIES_MAX: u16 = 10;
 /// Messages a second of a channel where no other rate is set (Meta, "Throughput").
 pub const MESSAGES_PER_SECOND_DEFAULT: u32 = 80;
+/// The time in which no more than a rate is sent: a second, and a margin for calls that take differently long to arrive. Whoever
+/// goes on for another sender rests for as long.
+pub const RATE_WINDOW: Duration = Duration::from_millis(1020);
 /// Highest settable rate: Meta's automatic upgrade (Meta, "Throughput").
 pub const MESSAGES_PER_SECOND_MAX: u32 = 1000;
 

@@ -103,14 +103,13 @@ pub(crate) struct Lane<P> {
 }
 
 impl<P: Provider> Lane<P> {
-    /// Makes the lane of a channel; its first turn comes after a rest.
+    /// Makes the lane of a channel; its first turn comes after the rest that the lease names.
     pub(crate) fn new(
         shared: Arc<Shared<P>>,
         lease: Lease,
         owned: OwnedChannel,
         account: Option<Arc<Account>>,
         letters: Arc<LetterBox>,
-        rest: Duration,
     ) -> Self {
         let settings = owned.channel.settings;
         let rate = settings.messages_per_second;
@@ -118,7 +117,7 @@ impl<P: Provider> Lane<P> {
         Self {
             lease,
             line: Arc::new(line),
-            pace: Pace::new(rate, rest),
+            pace: Pace::new(rate, lease.rest),
             rate: rate as usize,
             calls_max: shared.settings.calls_of(rate),
             account,

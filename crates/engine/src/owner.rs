@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use domain::gate::{Gate, GateReason};
 use domain::id::{AccountId, ChannelId};
+use domain::limits::RATE_WINDOW;
 use domain::message::Lane as MessageLane;
 use domain::provider::Provider;
 use jiff::{SignedDuration, Timestamp};
 use store::error::Error;
-use store::lease::{Held, Hold, Lease, Other, REST};
+use store::lease::{Held, Hold, Lease, Other};
 use store::outbox::WakeEvent;
 use store::owned::OwnedChannel;
 use store::replica::Presence;
@@ -321,9 +322,9 @@ impl<P: Provider> Owner<P> {
         for channel in chosen {
             if self.leaving.insert(channel) {
                 self.offered.insert(channel, Instant::now());
-                if !self.end_lane(channel) {
-                    idle.push(channel);
-                }
+                self.end_lane(channel);
+                // One whose lane is at its last call is given up when that has ended.
+                idle.extend((!self.channels.values().any(|running| *running == channel)).then_some(channel));
             }
         }
         self.release(&idle).await;
@@ -398,13 +399,13 @@ impl<P: Provider> Owner<P> {
         });
         let account = lease.account.map(|limit| {
             // Another channel of the account may have used it up, here or elsewhere.
-            let make = || Arc::new(Account::new(limit.messages_per_second, REST));
+            let make = || Arc::new(Account::new(limit.messages_per_second, RATE_WINDOW));
             self.accounts.entry(limit.id).or_insert_with(make).clone()
         });
         self.took_over_at = Some(Instant::now());
         let letters = self.wake.open(channel);
         let (orders, ordered) = watch::channel(Order::Run);
-        let lane = Lane::new(self.shared.clone(), lease, owned, account, letters, lease.rest);
+        let lane = Lane::new(self.shared.clone(), lease, owned, account, letters);
         let task = self.tasks.spawn(lane.run(ordered)).id();
         self.channels.insert(task, channel);
         self.lanes.insert(channel, LaneHandle { lease, orders, task });
@@ -417,11 +418,12 @@ impl<P: Provider> Owner<P> {
         self.took_over_at.is_some_and(|at| at.elapsed() < lapsed) || self.wake.has_lost_claims(lapsed)
     }
 
-    /// Tells a lane to end; answers whether there is one.
-    fn end_lane(&mut self, channel: ChannelId) -> bool {
+    /// Tells a lane to end.
+    fn end_lane(&mut self, channel: ChannelId) {
         self.wake.close(channel);
-        let lane = self.lanes.remove(&channel);
-        lane.map(|lane| lane.orders.send_replace(Order::Stop)).is_some()
+        if let Some(lane) = self.lanes.remove(&channel) {
+            lane.orders.send_replace(Order::Stop);
+        }
     }
 
     /// Tells lanes what falls due before the next look but one.

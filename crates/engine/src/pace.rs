@@ -9,12 +9,11 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use domain::limits::RATE_WINDOW;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::time::Instant;
 
-/// The window of a rate, with the margin.
-const WINDOW: Duration = Duration::from_millis(1020);
 /// How much lateness is made up for, as turns: those of so many milliseconds, and one.
 const MADE_UP_MILLISECONDS: u32 = 25;
 const MILLISECONDS_A_SECOND: u32 = 1000;
@@ -89,7 +88,7 @@ struct Window {
 impl Window {
     /// When there is room for a turn, if that is not always.
     fn free_at(&self) -> Option<Instant> {
-        self.taken.front().filter(|_| self.taken.len() >= self.rate).map(|first| *first + WINDOW)
+        self.taken.front().filter(|_| self.taken.len() >= self.rate).map(|first| *first + RATE_WINDOW)
     }
 
     fn push(&mut self, at: Instant) {
@@ -126,7 +125,7 @@ mod tests {
 
     /// What the window promises, said another way: no more than the rate within a window after any turn.
     fn most_in_a_window(turns: &[Instant]) -> usize {
-        let within = |first: &Instant| turns.iter().filter(|at| **at >= *first && **at - *first < WINDOW).count();
+        let within = |first: &Instant| turns.iter().filter(|at| **at >= *first && **at - *first < RATE_WINDOW).count();
         turns.iter().map(within).max().unwrap_or_default()
     }
 

@@ -11,6 +11,7 @@
 use std::time::Duration;
 
 use domain::id::{AccountId, ChannelId, ReplicaId, WorkspaceId};
+use domain::limits::RATE_WINDOW;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -19,8 +20,6 @@ use crate::client::{Store, get};
 use crate::error::Error;
 use crate::replica::PRESENCE_CLASS;
 
-/// In this time a former owner may have used up a channel's rate: a second, and the margin of a pace.
-pub const REST: Duration = Duration::from_millis(1020);
 /// What is left free for so long is taken by whoever can.
 const LEFT_FREE: Duration = Duration::from_secs(3);
 
@@ -193,7 +192,7 @@ impl Store {
                     &suspects,
                     &seen_at,
                     &LEFT_FREE.as_secs_f64(),
-                    &REST.as_secs_f64(),
+                    &RATE_WINDOW.as_secs_f64(),
                 ],
             )
             .await?;

@@ -11,8 +11,8 @@ mod store;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use actix_web::HttpResponse;
 use actix_web::web::{self, Bytes, Data};
-use actix_web::{App, HttpResponse, HttpServer};
 use serde_json::value::RawValue;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -70,20 +70,13 @@ pub(super) async fn start(database_url: &str, sink: Option<&str>, way: Way) -> R
 /// One thread for HTTP and one for all else, as many as there are processors left beside database and load.
 fn serve(hand_ins: mpsc::Sender<HandIn>) -> Result<SocketAddr, String> {
     let hand_ins = Data::new(hand_ins);
-    let server = HttpServer::new(move || {
-        App::new()
+    super::floor::serve(Some(1), move |config| {
+        config
             .app_data(hand_ins.clone())
             .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
             .route("/message", web::post().to(take_one))
-            .route("/messages", web::post().to(take_many))
+            .route("/messages", web::post().to(take_many));
     })
-    .workers(1)
-    .disable_signals()
-    .bind(("127.0.0.1", 0))
-    .map_err(|error| error.to_string())?;
-    let address = server.addrs().first().copied().ok_or("no address")?;
-    tokio::spawn(server.run());
-    Ok(address)
 }
 
 async fn take_one(hand_ins: Data<mpsc::Sender<HandIn>>, body: Bytes) -> HttpResponse {

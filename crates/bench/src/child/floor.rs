@@ -23,14 +23,14 @@ struct Row {
 
 /// Starts the server that only reads the body.
 pub(super) fn start_empty() -> Result<SocketAddr, String> {
-    serve(|config| {
+    serve(None, |config| {
         config.default_service(web::to(read));
     })
 }
 
 /// Starts the server that sends the body back.
 pub(super) fn start_echo() -> Result<SocketAddr, String> {
-    serve(|config| {
+    serve(None, |config| {
         config.default_service(web::to(echo));
     })
 }
@@ -48,18 +48,25 @@ pub(super) async fn start_one_row(database_url: &str) -> Result<SocketAddr, Stri
         .map_err(text)?;
     let insert = client.prepare("INSERT INTO one_row_a_request (body) VALUES ($1)").await.map_err(text)?;
     let row = Data::from(Arc::new(Row { client, insert }));
-    serve(move |config| {
+    serve(None, move |config| {
         config.app_data(row.clone()).default_service(web::to(commit));
     })
 }
 
-fn serve(configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static) -> Result<SocketAddr, String> {
+/// Serves on a free port, with so many threads, else as many as there are processors.
+pub(super) fn serve(
+    workers: Option<usize>,
+    configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> Result<SocketAddr, String> {
     let server = HttpServer::new(move || App::new().configure(configure.clone()))
         .client_request_timeout(HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
-        .disable_signals()
-        .bind(("127.0.0.1", 0))
-        .map_err(|error| error.to_string())?;
+        .disable_signals();
+    let server = match workers {
+        Some(workers) => server.workers(workers),
+        None => server,
+    };
+    let server = server.bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
     let address = server.addrs().first().copied().ok_or("no address")?;
     tokio::spawn(server.run());
     Ok(address)

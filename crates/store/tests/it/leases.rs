@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use domain::id::ReplicaId;
+use domain::limits::RATE_WINDOW;
 use domain::message::Lane;
 use store::channel::ChannelSettings;
-use store::lease::{Hold, Lease, REST};
+use store::lease::{Hold, Lease};
 use store::notify::DueHint;
 use store::replica::Presence;
 use testkit::Tenant;
@@ -21,7 +22,7 @@ async fn a_second_replica_gets_nothing_while_the_first_holds() {
     assert_eq!((lease.workspace, lease.channel), (f.tenant.workspace, f.tenant.channel.id));
     assert_eq!(hold(&f.store, second).await, None);
     // Renewed, it is the same lease.
-    assert_eq!(f.lease(first).await, Lease { rest: REST, ..lease });
+    assert_eq!(f.lease(first).await, Lease { rest: RATE_WINDOW, ..lease });
     assert_eq!(hold(&f.database.another_store().await, second).await, None);
 }
 
