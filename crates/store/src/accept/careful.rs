@@ -1,7 +1,7 @@
 //! Accepting messages whose fate depends on others to the same recipient: under a frequency cap, or with a collapse key.
 //!
 //! One transaction that begins with a lock for each such recipient: whoever comes second sees what the first has stored.
-//! May be repeated like the plain way; what is stored already is not decided again.
+//! May be repeated like the plain way.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{ACCEPT, Columns, NewMessage, ids};
+use super::{ACCEPT, Columns, Done, NewMessage, ids};
 use crate::client::{ANSWER_WAIT, Params, Store, get, name_of, unsent};
 use crate::error::Error;
 use crate::message::{WAITING, first_id_at};
@@ -31,8 +31,7 @@ SELECT pg_advisory_xact_lock($1, r.key)
 FROM (SELECT DISTINCT hashtext(t.contact_id::text) AS key FROM unnest($2::uuid[]) AS t (contact_id) ORDER BY key OFFSET 0) r";
 
 // Counted are messages for marketing that were or will be sent within the days before or after; not one that waits and
-// is about to be replaced under the same collapse key. What the statement found stored already (it is being repeated)
-// keeps the fate it has: those that were capped come without a count.
+// is about to be replaced under the same collapse key. Whose key is taken is not asked: its first message stands.
 const COUNTED: &str = "-- store.accept.careful.counted
 WITH input AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::integer[], $7::integer[],
@@ -42,8 +41,7 @@ WITH input AS (
     SELECT i.workspace_id, i.message_id, i.contact_id, i.planned_at, i.cap, make_interval(days => i.days) AS span, i.first_id,
         i.collapse_id
     FROM input i
-    WHERE NOT EXISTS (SELECT FROM messages m WHERE m.workspace_id = i.workspace_id AND m.message_id = i.message_id)
-    AND NOT EXISTS (SELECT FROM message_keys k WHERE k.workspace_id = i.workspace_id AND k.message_key = i.message_key)
+    WHERE NOT EXISTS (SELECT FROM message_keys k WHERE k.workspace_id = i.workspace_id AND k.message_key = i.message_key)
 )
 SELECT a.message_id, stored.messages FROM asked a
 CROSS JOIN LATERAL (
@@ -58,10 +56,7 @@ CROSS JOIN LATERAL (
             AND o.part = 0 AND o.tries = 0 AND NOT o.maybe_sent AND o.due_reason <> 'claimed')
         LIMIT a.cap
     ) c
-) stored
-UNION ALL
-SELECT m.message_id, NULL FROM input i JOIN messages m ON m.workspace_id = i.workspace_id AND m.message_id = i.message_id
-WHERE m.failure_code = $11";
+) stored";
 
 // Of each key only the newest stays, whichever was stored first. Not begun: no try under way or counted, no part sent,
 // none perhaps sent.
@@ -83,20 +78,9 @@ UPDATE messages m SET status = 'skipped', failure_code = $3, failure_source = 't
 FROM replaced r WHERE m.workspace_id = r.workspace_id AND m.message_id = r.message_id AND m.status = $5
 RETURNING m.message_id";
 
-/// What came of accepting with care.
-#[derive(Default)]
-pub(super) struct Careful {
-    /// Messages whose keys were new.
-    pub(super) won: Vec<MessageId>,
-    /// Messages over the frequency cap.
-    pub(super) capped: Vec<MessageId>,
-    /// Messages that a newer one has replaced.
-    pub(super) collapsed: Vec<MessageId>,
-}
-
 impl Store {
     /// Stores messages.
-    pub(super) async fn accept_with_care(&self, messages: &[NewMessage]) -> Result<Careful, Error> {
+    pub(super) async fn insert_with_care(&self, messages: &[NewMessage]) -> Result<Done, Error> {
         const NAME: &str = "store.accept.careful.accept";
         let mut client = self.borrow(NAME).await?;
         let started = Instant::now();
@@ -118,7 +102,7 @@ impl Store {
         result
     }
 
-    async fn carefully(&self, transaction: &Transaction<'_>, messages: &[NewMessage]) -> Result<Careful, Error> {
+    async fn carefully(&self, transaction: &Transaction<'_>, messages: &[NewMessage]) -> Result<Done, Error> {
         let is_concerned = |m: &&NewMessage| m.frequency_cap.is_some() || m.collapse_id().is_some();
         let concerned = messages.iter().filter(is_concerned);
         let contacts: Vec<Uuid> =
@@ -135,7 +119,7 @@ impl Store {
             let code = FailureCode::Collapsed.number();
             ids(&run(transaction, COLLAPSE, &[&workspaces, &keys, &code, &self.now(), &WAITING]).await?)?
         };
-        Ok(Careful { won, capped, collapsed })
+        Ok(Done { won, capped, collapsed })
     }
 }
 
@@ -158,18 +142,12 @@ async fn capped(transaction: &Transaction<'_>, messages: &[NewMessage]) -> Resul
         &input.first_ids,
         &input.collapse_ids,
         &MARKETING,
-        &FailureCode::FrequencyCapped.number(),
     ];
-    let (mut counted, mut capped) = (HashMap::new(), Vec::new());
+    let mut counted = HashMap::new();
     for row in run(transaction, COUNTED, params).await? {
-        let id = MessageId(get(&row, 0)?);
-        match get::<Option<i64>>(&row, 1)? {
-            Some(count) => drop(counted.insert(id, count)),
-            None => capped.push(id),
-        }
+        counted.insert(MessageId(get(&row, 0)?), get(&row, 1)?);
     }
-    capped.extend(over_cap(messages, &counted));
-    Ok(capped)
+    Ok(over_cap(messages, &counted))
 }
 
 /// Which of the messages of one commit are over their cap, given how many stored ones count against each: one after the
