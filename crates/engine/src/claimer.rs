@@ -1,7 +1,7 @@
 //! Claiming for all lanes: what lanes ask for while one statement is under way goes into the next.
 //!
-//! As with accepting, there is no timer: a lone lane is served at once, and the busier the replica, the more lanes share
-//! a statement and its commit.
+//! A lone lane is served at once. The busier the replica, the more lanes share a statement and its commit: small statements
+//! go one after the other, and after one that found several rows others have a moment to join the next.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,8 +12,9 @@ use jiff::Timestamp;
 use store::Store;
 use store::outbox::{Claimed, Wanted};
 use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
+use crate::gather::gather;
 use crate::wake::Wake;
 
 /// Lanes served by one statement.
@@ -22,6 +23,10 @@ const ASKED_MAX: usize = 256;
 const ROWS_MAX: usize = 2_000;
 /// Statements in flight at once: while one waits for the disk another is being prepared.
 const CLAIMERS: usize = 2;
+/// Lanes that make a statement of their own worth it while another is in flight; fewer wait for its end.
+const ASKED_MIN: usize = 100;
+/// How long they wait.
+const TURN_MAX: Duration = Duration::from_millis(20);
 
 /// What was taken for a lane.
 #[derive(Debug)]
@@ -53,8 +58,19 @@ impl Claimer {
         for _ in 0..CLAIMERS {
             let (store, receiver, wake) = (store.clone(), receiver.clone(), wake.clone());
             tokio::spawn(async move {
-                while let Some(group) = next_group(&receiver).await {
-                    claim(&store, replica, lasting, &wake, group).await;
+                loop {
+                    let mut turn = receiver.lock().await;
+                    let Some(group) = next_group(&mut turn).await else { break };
+                    let is_small = group.len() < ASKED_MIN;
+                    let mut claiming = std::pin::pin!(async {
+                        let found = claim(&store, replica, lasting, &wake, group).await;
+                        gather(found).await;
+                    });
+                    if is_small && timeout(TURN_MAX, &mut claiming).await.is_ok() {
+                        continue;
+                    }
+                    drop(turn);
+                    claiming.await;
                 }
             });
         }
@@ -96,8 +112,7 @@ impl Asked {
 }
 
 /// Waits for one request and takes along what else is waiting.
-async fn next_group(receiver: &Mutex<mpsc::UnboundedReceiver<Request>>) -> Option<Vec<Request>> {
-    let mut receiver = receiver.lock().await;
+async fn next_group(receiver: &mut mpsc::UnboundedReceiver<Request>) -> Option<Vec<Request>> {
     let first = receiver.recv().await?;
     let mut rows = first.wanted.room.total;
     let mut group = vec![first];
@@ -109,11 +124,13 @@ async fn next_group(receiver: &Mutex<mpsc::UnboundedReceiver<Request>>) -> Optio
     Some(group)
 }
 
-async fn claim(store: &Store, replica: ReplicaId, lasting: Duration, wake: &Wake, group: Vec<Request>) {
+/// Claims for a group, and answers each; says how many rows were found.
+async fn claim(store: &Store, replica: ReplicaId, lasting: Duration, wake: &Wake, group: Vec<Request>) -> usize {
     let wanted: Vec<Wanted> = group.iter().map(|request| request.wanted).collect();
     let (asked_at, now) = (Instant::now(), store.now());
     match store.claim(replica, &wanted, lasting).await {
         Ok(claimed) => {
+            let found = claimed.len();
             if !claimed.is_empty() {
                 wake.note_work();
             }
@@ -126,10 +143,12 @@ async fn claim(store: &Store, replica: ReplicaId, lasting: Duration, wake: &Wake
                 // A lane that is gone leaves its rows to lapse.
                 drop(request.answer.send(Answer { claimed, asked_at, now }));
             }
+            found
         }
         Err(error) => {
             tracing::warn!(%error, lanes = group.len(), "rows cannot be claimed");
             wake.note_lost_claims();
+            0
         }
     }
 }

@@ -27,6 +27,8 @@ mod looks;
 
 mod claimer;
 
+mod gather;
+
 mod ready;
 
 mod recipients;

@@ -17,6 +17,7 @@ use store::settle::Settlement;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::gather::gather;
 use crate::metrics::Metrics;
 use crate::wake::Wake;
 
@@ -64,6 +65,7 @@ impl Settler {
                 {
                     announce(&metrics, &wake, &result, now);
                 }
+                gather(written.len()).await;
             }
         });
         (Self { sender, recording }, task)
