@@ -93,6 +93,9 @@ pub const VALIDITY_SECONDS_DEFAULT: i64 = 129_600;
 pub const VALIDITY_SECONDS_DEFAULT_2FA: i64 = 600;
 /// Calls of one part that count, before a message fails (contract, section 9).
 pub const TRIES_MAX: u16 = 10;
+/// Calls of the provider that a process has under way at a time. As many connections are kept open between calls: one that is
+/// closed costs the next call a new one, with its handshake.
+pub const CALLS_MAX: usize = 512;
 /// Messages a second of a channel where no other rate is set (Meta, "Throughput").
 pub const MESSAGES_PER_SECOND_DEFAULT: u32 = 80;
 /// The time in which no more than a rate is sent: a second, and a margin for calls that take differently long to arrive. Whoever

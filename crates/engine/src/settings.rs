@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::decision::RetryPolicy;
 use domain::gate::GatePolicy;
-use domain::limits::TRIES_MAX;
+use domain::limits::{CALLS_MAX, TRIES_MAX};
 use domain::retry::BackOff;
 
 /// Times and bounds; the defaults are what `tuma serve` runs with.
@@ -53,7 +53,7 @@ impl Default for Settings {
             call_timeout: seconds(15),
             claim_fresh: seconds(5),
             channel_calls_max: 256,
-            calls_max: 512,
+            calls_max: CALLS_MAX,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::content::{LongitudeSpelling, Part};
+use domain::limits::CALLS_MAX;
 use domain::outcome::Report;
 use domain::phone::PhoneNumber;
 use domain::provider::{Call, Preview, PreviewedCall, Provider};
@@ -18,8 +19,6 @@ use crate::wire::request::{Request, render};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// From the connection to the last byte of the answer.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(15);
-/// Connections kept open between calls.
-const IDLE_CONNECTIONS_MAX: usize = 128;
 /// Kept open for so long; shorter than common servers do, so that they rarely close one as we write.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -60,7 +59,7 @@ impl Lipachat {
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(CALL_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .pool_max_idle_per_host(CALLS_MAX)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .tcp_nodelay(true)
             .user_agent(concat!("tuma/", env!("CARGO_PKG_VERSION")))
