@@ -51,6 +51,12 @@ impl Backlog<'_> {
 
     /// The same for another workspace.
     pub(crate) async fn insert_for(&self, bed: &Bed, workspace: WorkspaceId) -> Result<(), String> {
+        self.put(bed, workspace).await?;
+        bed.settle_down().await
+    }
+
+    /// The same, and leaves the rest to the background.
+    pub(crate) async fn put(&self, bed: &Bed, workspace: WorkspaceId) -> Result<(), String> {
         let types = [
             Type::UUID,
             Type::UUID_ARRAY,
@@ -97,6 +103,6 @@ impl Backlog<'_> {
                 .await
                 .map_err(|error| describe(&error))?;
         }
-        bed.settle_down().await
+        Ok(())
     }
 }

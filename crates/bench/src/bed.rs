@@ -34,7 +34,7 @@ pub(crate) struct Bed {
     name: String,
     pub(crate) database_url: String,
     pub(crate) tenant: Tenant,
-    store: Store,
+    pub(crate) store: Store,
     client: Client,
 }
 

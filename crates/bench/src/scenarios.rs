@@ -8,6 +8,8 @@ pub(crate) mod accept_cost;
 
 mod bank;
 
+mod claim_times;
+
 pub(crate) mod bloat;
 
 pub(crate) mod drain;
