@@ -1,12 +1,12 @@
 //! How the database is reached: address, TLS, pool and their bounds.
 //!
 //! TLS always verifies certificate and name. Without `sslmode` a database on this machine is spoken to in the clear,
-//! any other with TLS when it offers it. Session settings are not used, so a pooler in transaction mode may stand
-//! between; every wait is bounded here and in `client`.
+//! any other with TLS when it offers it. A pooler in transaction mode may stand between: session settings only help the
+//! planner, and nothing breaks where they are lost. Every wait is bounded here and in `client`.
 
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres::AsyncMessage;
 use tokio_postgres::config::{Host, SslMode};
@@ -85,6 +85,7 @@ impl Database {
             .create_timeout(Some(CONNECT_TIMEOUT))
             .recycle_timeout(Some(RECYCLE_TIMEOUT))
             .runtime(Runtime::Tokio1)
+            .post_create(Hook::async_fn(|client, _| Box::pin(prefer_indexes(client))))
             .build()
             .map_err(|error| Error::Configuration(error.to_string()))
     }
@@ -122,6 +123,16 @@ impl Database {
         });
         Ok(client)
     }
+}
+
+// A statement is planned once, often while its table is empty or nothing is known of it yet, and then finds a million rows:
+// the plan must not be one that reads all of them. Compiling pays for no statement of ours.
+const PREFER_INDEXES: &str = "-- store.connect.prefer_indexes
+SELECT set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)";
+
+async fn prefer_indexes(client: &ClientWrapper) -> Result<(), HookError> {
+    let asked = tokio::time::timeout(RECYCLE_TIMEOUT, client.batch_execute(PREFER_INDEXES)).await;
+    asked.map_err(|_| HookError::message("no answer on a new connection"))?.map_err(HookError::Backend)
 }
 
 fn is_this_machine(host: &Host) -> bool {

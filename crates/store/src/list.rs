@@ -95,7 +95,7 @@ macro_rules! statement {
         concat!(
             $head,
             " m.message_id, m.status, m.scheduled_for,
-        ($2::uuid IS NULL OR m.channel_id = $2) AND ($3::uuid IS NULL OR m.contact_id = $3) AND ($4::uuid IS NULL OR m.batch_id = $4)
+        m.workspace_id = $1 AND ($2::uuid IS NULL OR m.channel_id = $2) AND ($3::uuid IS NULL OR m.contact_id = $3) AND ($4::uuid IS NULL OR m.batch_id = $4)
         AND ($5::text IS NULL OR m.reference = $5) AND m.tags @> $6::text[] AND ($7::text IS NULL OR m.direction = $7) AS fits
     FROM ",
             $driver, " AND ", $id, " > $10 AND ", $id, " < $11
@@ -129,7 +129,8 @@ impl Driver {
         [Self::Key, Self::Batch, Self::Reference, Self::Contact, Self::Tag, Self::Channel, Self::Workspace];
 
     /// The statement that walks along it. Beside the messages (key, tag) ids are walked, and each message is read by its
-    /// primary key: OFFSET 0 leaves no other way.
+    /// primary key: OFFSET 0 leaves no other way. Along the indexes of channel, contact and batch the workspace is checked of
+    /// each row, so that the planner cannot walk along the workspace's messages instead.
     #[must_use]
     pub const fn statement(self, order: Order) -> &'static str {
         match self {
@@ -137,7 +138,7 @@ impl Driver {
                 order,
                 "-- store.list.of_key_newest_first\nWITH looked AS MATERIALIZED (\n    SELECT",
                 "-- store.list.of_key_oldest_first\nWITH looked AS MATERIALIZED (\n    SELECT",
-                "message_keys d CROSS JOIN LATERAL (SELECT b.message_id, b.channel_id, b.contact_id, b.batch_id, b.reference, b.tags,
+                "message_keys d CROSS JOIN LATERAL (SELECT b.workspace_id, b.message_id, b.channel_id, b.contact_id, b.batch_id, b.reference, b.tags,
             b.direction, b.status, b.scheduled_for
         FROM messages b WHERE b.workspace_id = $1 AND b.message_id = d.message_id OFFSET 0) m
     WHERE d.workspace_id = $1 AND d.message_key = $14",
@@ -147,7 +148,7 @@ impl Driver {
                 order,
                 "-- store.list.of_batch_newest_first\nWITH looked AS MATERIALIZED (\n    SELECT",
                 "-- store.list.of_batch_oldest_first\nWITH looked AS MATERIALIZED (\n    SELECT",
-                "messages m WHERE m.workspace_id = $1 AND m.batch_id = $4",
+                "messages m WHERE m.batch_id = $4",
                 "m.message_id"
             ),
             Self::Reference => in_order!(
@@ -161,14 +162,14 @@ impl Driver {
                 order,
                 "-- store.list.of_contact_newest_first\nWITH looked AS MATERIALIZED (\n    SELECT",
                 "-- store.list.of_contact_oldest_first\nWITH looked AS MATERIALIZED (\n    SELECT",
-                "messages m WHERE m.workspace_id = $1 AND m.contact_id = $3",
+                "messages m WHERE m.contact_id = $3",
                 "m.message_id"
             ),
             Self::Tag => in_order!(
                 order,
                 "-- store.list.of_tag_newest_first\nWITH looked AS MATERIALIZED (\n    SELECT",
                 "-- store.list.of_tag_oldest_first\nWITH looked AS MATERIALIZED (\n    SELECT",
-                "message_tags d CROSS JOIN LATERAL (SELECT b.message_id, b.channel_id, b.contact_id, b.batch_id, b.reference, b.tags,
+                "message_tags d CROSS JOIN LATERAL (SELECT b.workspace_id, b.message_id, b.channel_id, b.contact_id, b.batch_id, b.reference, b.tags,
             b.direction, b.status, b.scheduled_for
         FROM messages b WHERE b.workspace_id = $1 AND b.message_id = d.message_id OFFSET 0) m
     WHERE d.workspace_id = $1 AND d.tag = ($6::text[])[1]",
@@ -178,7 +179,7 @@ impl Driver {
                 order,
                 "-- store.list.of_channel_newest_first\nWITH looked AS MATERIALIZED (\n    SELECT",
                 "-- store.list.of_channel_oldest_first\nWITH looked AS MATERIALIZED (\n    SELECT",
-                "messages m WHERE m.workspace_id = $1 AND m.channel_id = $2",
+                "messages m WHERE m.channel_id = $2",
                 "m.message_id"
             ),
             Self::Workspace => in_order!(

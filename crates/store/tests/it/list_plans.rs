@@ -67,7 +67,7 @@ async fn fill(f: &Fixture) {
             SELECT CASE WHEN n % 2 = 0 THEN '{workspace}' ELSE '{other}' END::uuid,
                 (lpad(to_hex(1767225600000 + n), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0'))::uuid,
                 CASE WHEN n % 8 < 2 THEN '{channel}'::uuid ELSE md5((n % 8)::text)::uuid END,
-                ('00000000-0000-5000-8000-' || lpad((n % 997)::text, 12, '0'))::uuid, '+254712345678',
+                ('00000000-0000-5000-8000-' || lpad((n % 97)::text, 12, '0'))::uuid, '+254712345678',
                 '{{}}', '[]', CASE WHEN n % 3 = 0 THEN '' ELSE 'order-' || n % 991 END, ARRAY['tag-' || n % 20], '{{}}',
                 now(), CASE WHEN n % {WAITING_ONE_IN} = 0 THEN 'waiting' ELSE 'delivered' END, now(), now(), now(),
                 ('00000000-0000-4000-8000-' || lpad((n % 211)::text, 12, '0'))::uuid

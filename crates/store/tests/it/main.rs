@@ -20,6 +20,8 @@ mod fixtures;
 
 mod chores;
 
+mod early_plans;
+
 mod erasures;
 
 mod leases;

@@ -1,0 +1,71 @@
+//! Plans that are made before anything is known of the tables, and are kept: they must not be ones that grow with them.
+
+use tokio_postgres::SimpleQueryMessage;
+
+use crate::fixtures::{Fixture, connect};
+use crate::statements::statement;
+
+/// What runs for each message, or for many together.
+const HOT: [&str; 7] = [
+    "store.accept.accept",
+    "store.accept.stored",
+    "store.accept.first_of_keys",
+    "store.outbox.claim",
+    "store.outbox.claim_expired",
+    "store.outbox.wake_times",
+    "store.settle.settle",
+];
+/// Its plan for an outbox that was vacuumed while it was empty reads all of it, until the next `ANALYZE`: of one row and ten
+/// to look for the planner knows no better way, whatever it is told to avoid.
+const EXCUSED: &str = "store.settle.settle";
+/// Tables that grow with the messages.
+const GROWING: [&str; 5] = ["messages", "message_keys", "outbox", "attempts", "contacts"];
+
+#[tokio::test]
+async fn what_is_planned_on_an_empty_database_reads_no_table_and_no_workspace_as_a_whole() {
+    let f = Fixture::new().await;
+    let client = connect(&f.database.url).await;
+    client.batch_execute(&statement("store.connect.prefer_indexes")).await.expect("settings");
+    for vacuumed in [false, true] {
+        if vacuumed {
+            client.batch_execute("VACUUM ANALYZE").await.expect("vacuumed");
+        }
+        for name in HOT.into_iter().filter(|name| !vacuumed || *name != EXCUSED) {
+            let plan = plan(&client, name).await;
+            assert_eq!(faults(&plan), Vec::<&str>::new(), "{name}, vacuumed: {vacuumed}\n{}", plan.join("\n"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_scan_of_plans_can_fail() {
+    let f = Fixture::new().await;
+    let client = connect(&f.database.url).await;
+    client.batch_execute("VACUUM ANALYZE").await.expect("vacuumed");
+    assert!(!faults(&plan(&client, EXCUSED).await).is_empty());
+}
+
+/// Lines that read a growing table as a whole, or messages along anything but their key.
+fn faults(plan: &[String]) -> Vec<&str> {
+    let is_fault = |line: &&str| {
+        let grows = GROWING.iter().any(|table| line.contains(&format!(" on {table}")));
+        let is_whole = line.contains("Seq Scan") && grows;
+        is_whole || line.contains("Scan using messages_") && !line.contains("_pkey")
+    };
+    plan.iter().map(String::as_str).filter(is_fault).collect()
+}
+
+async fn plan(client: &tokio_postgres::Client, name: &str) -> Vec<String> {
+    let sql = statement(name);
+    let parameters = (1..).take_while(|number| sql.contains(&format!("${number}"))).count();
+    let nulls = vec!["NULL"; parameters].join(", ");
+    let explain = format!(
+        "SET plan_cache_mode = force_generic_plan; DEALLOCATE ALL; PREPARE early AS {sql}; EXPLAIN EXECUTE early ({nulls})"
+    );
+    let answer = client.simple_query(&explain).await.expect("a plan");
+    let rows = answer.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    });
+    rows.collect()
+}
