@@ -65,7 +65,7 @@ async fn plan(client: &tokio_postgres::Client, name: &str) -> Vec<String> {
     let answer = client.simple_query(&explain).await.expect("a plan");
     let rows = answer.iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-        _ => None,
+        SimpleQueryMessage::CommandComplete(_) | SimpleQueryMessage::RowDescription(_) | _ => None,
     });
     rows.collect()
 }
