@@ -13,7 +13,7 @@ The Rust code turns readings of the wall clock into instants. Here it is the oth
 readings, minute by minute over four weeks, and a window begins at the first minute that shows its start and ends at the last
 that shows its end. Then minutes are struck off, and the first that is left is the answer.
 
-Zones come from PyPI's `tzdata`, pinned to the release that is inside the Rust program. Cases are random, from 2020 to 2040,
+Zones come from the `tzdata` package, pinned to the release that is inside the Rust program. Cases are random, from 2020 to 2040,
 over all zones that both know; half of them lie around a change of clocks.
 
 Exit code 1: at least one answer differs.
