@@ -33,6 +33,8 @@ pub mod failure;
 
 pub mod schedule;
 
+pub mod spread;
+
 pub mod outcome;
 
 pub mod retry;
