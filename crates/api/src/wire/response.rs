@@ -208,6 +208,10 @@ fn waiting_details(waiting: &Waiting) -> String {
     match waiting.reason {
         DueReason::Requested | DueReason::Gate => String::new(),
         DueReason::BackOff => format!("try {} failed; next try at {}", waiting.tries, instant(waiting.due_at)),
+        DueReason::QuietHours => format!("held by quiet hours until {}", instant(waiting.due_at)),
+        DueReason::Released => {
+            format!("released after quiet hours, waits for its turn until {}", instant(waiting.due_at))
+        }
         DueReason::Recipient => format!("the recipient's next turn is at {}", instant(waiting.due_at)),
         DueReason::Order => format!("waits for an earlier message to the recipient until {}", instant(waiting.due_at)),
         DueReason::Claimed => "being sent".to_owned(),

@@ -7,14 +7,13 @@ use jiff::Timestamp;
 use super::Lane;
 use crate::quiet::Hold;
 use crate::recipients::Clearance;
-use crate::wake::Due;
 
 impl<P: Provider> Lane<P> {
     /// Plans some of what former quiet hours held.
     pub(super) async fn plan_held(&mut self) {
         let now = self.shared.store.now();
         if let Some((lane, due_at)) = self.quiet.plan(&self.shared.store, &self.lease, now).await {
-            self.looks.tell(lane, Due { from: due_at, at: due_at }, self.instant_of(due_at));
+            self.looks.tell(lane, due_at, self.instant_of(due_at));
         }
     }
 
