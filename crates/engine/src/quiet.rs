@@ -18,8 +18,7 @@ use store::Store;
 use store::lease::Lease;
 use store::outbox::Claimed;
 use store::owned::OwnedChannel;
-use store::quiet_hours::{HeldMessage, NewPlan};
-use uuid::Uuid;
+use store::quiet_hours::{HeldMessage, LANE_START, NewPlan};
 
 /// Rows looked at in one statement while what is held is planned anew.
 const PAGE: i64 = 1_000;
@@ -59,10 +58,8 @@ struct Plan {
 }
 
 impl Plan {
-    const START: (Timestamp, MessageId) = (Timestamp::MIN, MessageId(Uuid::nil()));
-
     fn new(changed_at: Timestamp, at: Timestamp) -> Self {
-        Self { changed_at, at, began_at: at, lane: 0, after: Self::START }
+        Self { changed_at, at, began_at: at, lane: 0, after: LANE_START }
     }
 }
 
@@ -150,7 +147,7 @@ impl Quiet {
     /// Plans a page of what former quiet hours held; answers the lane and the earliest instant of what falls due by now.
     pub(crate) async fn plan(&mut self, store: &Store, lease: &Lease, now: Timestamp) -> Option<(Lane, Timestamp)> {
         let mut plan = self.planning.filter(|plan| plan.at <= now)?;
-        if plan.lane == 0 && plan.after == Plan::START {
+        if plan.lane == 0 && plan.after == LANE_START {
             plan.began_at = now;
         }
         let Some(lane) = Lane::ALL.get(plan.lane).copied() else {
@@ -159,7 +156,7 @@ impl Quiet {
         };
         match self.plan_page(store, lease, lane, plan.after, now).await {
             Ok((reached, earliest)) => {
-                let (next, after) = reached.map_or((plan.lane + 1, Plan::START), |reached| (plan.lane, reached));
+                let (next, after) = reached.map_or((plan.lane + 1, LANE_START), |reached| (plan.lane, reached));
                 self.planning = Some(Plan { lane: next, after, ..plan });
                 earliest.map(|at| (lane, at))
             }

@@ -297,6 +297,8 @@ mod tests {
             maybe_sent: false,
             expires_at: second(3600),
             due_at: second(0),
+            use_case: None,
+            ignores_quiet_hours: false,
         };
         Ready::new(message, Instant::now(), false)
     }

@@ -43,6 +43,9 @@ pub struct HeldMessage {
     pub use_case: Option<String>,
 }
 
+/// Before all rows of a lane.
+pub const LANE_START: (Timestamp, MessageId) = (Timestamp::UNIX_EPOCH, MessageId(Uuid::nil()));
+
 /// A look at rows of a lane in their order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HeldPage {

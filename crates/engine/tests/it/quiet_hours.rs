@@ -113,11 +113,13 @@ async fn a_next_try_that_would_fall_into_quiet_hours_waits_for_their_end() {
 #[tokio::test]
 async fn what_former_quiet_hours_held_is_planned_anew_when_they_change() {
     let (rig, _) = closed().await;
-    let messages = rig.put_texts(30).await;
+    let valid_for_a_day = |message: NewMessage| NewMessage { expires_at: after(message.created_at, 86_400_000), ..message };
+    let messages: Vec<NewMessage> = (0..30).map(|_| valid_for_a_day(rig.message("held"))).collect();
+    rig.put(&messages).await;
     let scheduled = NewMessage {
         scheduled_for: Some(after(rig.store().now(), 1_800_000)),
         due_at: after(rig.store().now(), 1_800_000),
-        ..rig.message("scheduled")
+        ..valid_for_a_day(rig.message("scheduled"))
     };
     rig.put(std::slice::from_ref(&scheduled)).await;
     let node = rig.node(fast()).await;

@@ -1,6 +1,6 @@
 //! Where quiet hours are set, who is told, and what they hold.
 
-use domain::id::{ChannelId, MessageId};
+use domain::id::ChannelId;
 use domain::message::Lane;
 use domain::quiet_hours::QuietHours;
 use domain::schedule::DueReason;
@@ -8,14 +8,13 @@ use jiff::Timestamp;
 use serde_json::json;
 use store::accept::NewMessage;
 use store::audit::Act;
-use store::quiet_hours::NewPlan;
+use store::quiet_hours::{LANE_START, NewPlan};
 use testkit::Tenant;
 use uuid::Uuid;
 
 use crate::fixtures::{Fixture, later, load, replica};
 
 const ACT: Act<'_> = Act { actor: "test", name: "test.quiet_hours" };
-const START: (Timestamp, MessageId) = (Timestamp::MIN, MessageId(Uuid::nil()));
 
 fn hours(zone: &str) -> QuietHours {
     let windows = json!([{ "days": ["mon"], "start": "21:00", "end": "08:00" }]);
@@ -75,7 +74,7 @@ async fn what_is_held_is_found_page_by_page_and_planned_under_its_claim_and_leas
         (0..3).map(|_| NewMessage { due_at: end, due_reason: DueReason::QuietHours, ..f.message() }).collect();
     f.store.accept(&held).await.expect("accepted");
     f.queue_at(Lane::Normal, later(end, -60)).await;
-    let first = f.store.held_by_quiet_hours(&lease, Lane::Normal, START, 2).await.expect("looked");
+    let first = f.store.held_by_quiet_hours(&lease, Lane::Normal, LANE_START, 2).await.expect("looked");
     assert_eq!(first.held.iter().map(|held| held.id).collect::<Vec<_>>(), [held[0].id]);
     assert_eq!(first.reached, Some((end, held[0].id)).map(|(_, id)| (first.held[0].due_at, id)));
     let second = f.store.held_by_quiet_hours(&lease, Lane::Normal, first.reached.expect("more"), 10).await.expect("looked");
