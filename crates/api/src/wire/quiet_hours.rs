@@ -2,9 +2,9 @@
 //!
 //! Where a property is missing or of another kind, something legal stands in for it, so that one look finds everything else.
 
+use domain::options::MARKETING;
 use domain::quiet_hours::{Draft, DraftWindow, QuietHours};
 use domain::violation::Violations;
-use domain::options::MARKETING;
 use serde_json::Value;
 
 use crate::reader::Fields;

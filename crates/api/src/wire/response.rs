@@ -190,9 +190,13 @@ fn details(message: &Message) -> String {
 
 pub(crate) fn status_details(message: &Message) -> String {
     match (&message.waiting, message.status) {
-        (Some(waiting), Status::Scheduled) if waiting.reason == DueReason::Requested => format!("scheduled for {}", instant(waiting.due_at)),
+        (Some(waiting), Status::Scheduled) if waiting.reason == DueReason::Requested => {
+            format!("scheduled for {}", instant(waiting.due_at))
+        }
         (Some(waiting), _) => waiting_details(waiting),
-        (None, _) => message.failure.as_ref().map(|(code, _, _)| ended_details(*code, &message.reason)).unwrap_or_default(),
+        (None, _) => {
+            message.failure.as_ref().map(|(code, _, _)| ended_details(*code, &message.reason)).unwrap_or_default()
+        }
     }
 }
 

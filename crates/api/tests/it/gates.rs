@@ -116,7 +116,12 @@ async fn the_recipients_wall_clock_counts_where_it_is_asked_for() {
         ("+254712345678", NIGHT, MORNING, "workspace.quietHours windows[0], zone Africa/Nairobi"),
         ("+81312345678", NIGHT, "2026-11-20T23:00:00Z", "workspace.quietHours windows[0], zone Asia/Tokyo"),
         ("+442079460000", NIGHT, NIGHT, "workspace.quietHours, zone Europe/London"),
-        ("+442079460000", "2026-11-20T21:00:00Z", "2026-11-21T08:00:00Z", "workspace.quietHours windows[0], zone Europe/London"),
+        (
+            "+442079460000",
+            "2026-11-20T21:00:00Z",
+            "2026-11-21T08:00:00Z",
+            "workspace.quietHours windows[0], zone Europe/London",
+        ),
     ] {
         let mut request = marketing();
         request["receiver"]["contacts"][0]["identifierValue"] = json!(number);

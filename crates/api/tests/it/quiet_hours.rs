@@ -103,7 +103,8 @@ async fn a_channel_has_its_own_quiet_hours_else_those_of_the_workspace() {
     let unset = inherited.clone();
     inherited["inherited"] = json!(true);
     assert_eq!(harness.get(&own).await.expect(200), inherited);
-    let mut weekends = harness.put(&own, &json!({ "timeZone": "UTC", "windows": [], "holidays": ["2026-12-25"] })).await;
+    let mut weekends =
+        harness.put(&own, &json!({ "timeZone": "UTC", "windows": [], "holidays": ["2026-12-25"] })).await;
     assert_eq!(weekends["inherited"], false);
     assert_eq!(harness.get(&own).await.expect(200), weekends);
     assert_eq!(harness.get(&whole).await.expect(200), unset, "the workspace's stay");
