@@ -132,7 +132,7 @@ fn try_again(
     let pause = policy.back_off.full_jitter(u32::from(progress.tries), jitter);
     let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
     let proposed = now.saturating_add(pause).unwrap_or(Timestamp::MAX);
-    match schedule::fit(proposed, DueReason::BackOff, progress.expires_at) {
+    match schedule::fit(proposed, DueReason::BackOff, progress.expires_at, None) {
         Fit::At(due_at, reason) => Step::Wait { due_at, reason, counted: true, maybe_sent },
         Fit::Never => Step::Failed(provider_failure(code, report)),
     }

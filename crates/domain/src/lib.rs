@@ -31,6 +31,10 @@ pub mod lifecycle;
 
 pub mod failure;
 
+pub mod recipient_zone;
+
+pub mod quiet_hours;
+
 pub mod schedule;
 
 pub mod outcome;

@@ -75,6 +75,16 @@ pub const FREQUENCY_CAP_DAYS_MAX: u32 = 35;
 pub const FREQUENCY_CAP_MESSAGES_MAX: u32 = 1000;
 /// Days that a workspace may keep the texts of ended messages.
 pub const BODY_RETENTION_DAYS_MAX: u32 = 3650;
+/// Windows of quiet hours: seven days with a handful of rules each. Each is looked at for every instant asked about.
+pub const QUIET_WINDOWS_MAX: usize = 50;
+/// Holidays of quiet hours: ten years of a country that has forty.
+pub const QUIET_HOLIDAYS_MAX: usize = 400;
+/// Use cases that quiet hours hold for: the four of the API, and some of the workspace's own.
+pub const QUIET_USE_CASES_MAX: usize = 20;
+/// Characters of a use case that quiet hours hold for.
+pub const USE_CASE_CHARS_MAX: usize = 64;
+/// Longest time over which messages are spread after quiet hours, seconds: a day.
+pub const QUIET_SPREAD_SECONDS_MAX: u32 = 86_400;
 /// Messages of a batch (Channels API, batch).
 pub const BATCH_MESSAGES_MAX: usize = 100;
 /// `reference`, characters. The Channels API names no limit; this one keeps a row small.

@@ -6,6 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::limits::{SCHEDULE_AHEAD_MAX, VALIDITY_SECONDS_MAX};
+use crate::quiet_hours::{QuietHours, Zone};
 
 /// What a message waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,6 +15,8 @@ pub enum DueReason {
     Requested,
     /// The pause after a try that failed.
     BackOff,
+    /// The end of quiet hours.
+    QuietHours,
     /// The channel's gate, which closed while the message was being sent.
     Gate,
     /// The recipient's own pace: one number may not write to another as often as it likes.
@@ -26,8 +29,8 @@ pub enum DueReason {
 
 impl DueReason {
     /// All.
-    pub const ALL: [Self; 6] =
-        [Self::Requested, Self::BackOff, Self::Gate, Self::Recipient, Self::Order, Self::Claimed];
+    pub const ALL: [Self; 7] =
+        [Self::Requested, Self::BackOff, Self::QuietHours, Self::Gate, Self::Recipient, Self::Order, Self::Claimed];
 
     /// The word stored.
     #[must_use]
@@ -35,6 +38,7 @@ impl DueReason {
         match self {
             Self::Requested => "requested",
             Self::BackOff => "back_off",
+            Self::QuietHours => "quiet_hours",
             Self::Gate => "gate",
             Self::Recipient => "recipient",
             Self::Order => "order",
@@ -58,10 +62,26 @@ pub enum Fit {
     Never,
 }
 
+/// The quiet hours that hold for a message, and the zones in which they do.
+#[derive(Clone, Copy, Debug)]
+pub struct Quiet<'a> {
+    /// The setting, of which the message's use case is one it applies to.
+    pub hours: &'a QuietHours,
+    /// The recipient's zones: all must be open.
+    pub zones: &'a [Zone],
+}
+
 /// The first instant at or after a proposed one at which a message may go.
 #[must_use]
-pub fn fit(proposed: Timestamp, reason: DueReason, expires_at: Timestamp) -> Fit {
-    if proposed >= expires_at { Fit::Never } else { Fit::At(proposed, reason) }
+pub fn fit(proposed: Timestamp, reason: DueReason, expires_at: Timestamp, quiet: Option<Quiet<'_>>) -> Fit {
+    if proposed >= expires_at {
+        return Fit::Never;
+    }
+    match quiet.and_then(|quiet| quiet.hours.closed_at(quiet.zones, proposed, expires_at)) {
+        None => Fit::At(proposed, reason),
+        Some(closed) if closed.until >= expires_at => Fit::Never,
+        Some(closed) => Fit::At(closed.until, DueReason::QuietHours),
+    }
 }
 
 /// The first instant a new message waits for: its `scheduledFor`, or now.
@@ -112,11 +132,11 @@ mod tests {
     fn an_instant_at_or_past_the_end_of_validity_is_never() {
         let end = at("2026-11-20T12:00:00Z");
         assert_eq!(
-            fit(at("2026-11-20T11:59:59Z"), DueReason::BackOff, end),
+            fit(at("2026-11-20T11:59:59Z"), DueReason::BackOff, end, None),
             Fit::At(at("2026-11-20T11:59:59Z"), DueReason::BackOff)
         );
-        assert_eq!(fit(end, DueReason::BackOff, end), Fit::Never);
-        assert_eq!(fit(at("2026-11-20T12:00:01Z"), DueReason::Requested, end), Fit::Never);
+        assert_eq!(fit(end, DueReason::BackOff, end, None), Fit::Never);
+        assert_eq!(fit(at("2026-11-20T12:00:01Z"), DueReason::Requested, end, None), Fit::Never);
     }
 
     #[test]
