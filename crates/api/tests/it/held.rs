@@ -207,3 +207,28 @@ async fn a_message_that_may_go_in_time_is_not_failed() {
     }
     harness.stop().await;
 }
+
+#[tokio::test]
+async fn a_message_says_that_it_waits_for_its_turn_after_quiet_hours_unless_its_channel_is_held_for_longer() {
+    let harness = Harness::start().await;
+    let accepted = harness.send(&message()).await.expect(202);
+    let database = &harness.database;
+    let gate = "INSERT INTO channel_gates (workspace_id, channel_id, reason, since, until, closings)
+        SELECT workspace_id, channel_id, 'breaker', now(), '2027-01-01T05:00:00Z', 1 FROM messages";
+    let gated = "held because the provider cannot be reached or fails; next probe at 2027-01-01T05:00:00Z";
+    for (reason, due_at, details) in [
+        ("quiet_hours", "2027-01-01T06:00:00Z", "held by quiet hours until 2027-01-01T06:00:00Z"),
+        (
+            "released",
+            "2027-01-01T06:00:07Z",
+            "released after quiet hours, waits for its turn until 2027-01-01T06:00:07Z",
+        ),
+        ("quiet_hours", "2027-01-01T04:00:00Z", gated),
+        ("back_off", "2027-01-01T06:00:00Z", gated),
+    ] {
+        database.execute(&format!("DELETE FROM channel_gates; {gate}")).await;
+        database.execute(&format!("UPDATE outbox SET due_reason = '{reason}', due_at = '{due_at}'")).await;
+        assert_eq!(harness.shown(&accepted).await["details"], details, "{reason}");
+    }
+    harness.stop().await;
+}
