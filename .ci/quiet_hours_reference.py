@@ -46,7 +46,7 @@ YEARS = (2020, 2040)
 # Minutes of a table before and after its middle, and how far from the middle cases lie.
 BEFORE, AFTER, AROUND = 5 * DAY, 24 * DAY, 36 * 60
 # Cases asked of one table: making it takes longer than asking.
-CASES_A_TABLE = 60
+CASES_A_TABLE = 100
 SHOWN_MAX = 5
 
 
@@ -68,8 +68,9 @@ class Table:
                 self.shown.extend(range(start, end))
             else:
                 self.shown.extend(local_minute(zone, minute) for minute in range(hour, hour + 60))
-        self.last = {shown: index for index, shown in enumerate(self.shown)}
-        self.first = {shown: len(self.shown) - 1 - index for index, shown in enumerate(reversed(self.shown))}
+        # Of a reading that is shown twice, the later entry replaces the earlier one.
+        self.last = dict(zip(self.shown, range(minutes)))
+        self.first = dict(zip(reversed(self.shown), reversed(range(minutes))))
         self.lowest, self.highest = min(self.shown), max(self.shown)
 
     def index(self, reading, occurrence):
@@ -111,15 +112,18 @@ def text_of(minute):
 
 def is_legal(hours):
     """Whether each window has a beginning other than its end, and an open minute is left in a week."""
-    week = bytearray(7 * DAY)
+    # Sunday's windows reach into the next Monday.
+    week = bytearray(8 * DAY)
     for window in hours["windows"]:
         start, end = minutes_of(window["start"]), minutes_of(window["end"])
         if start == end:
             return False
+        end += DAY if end < start else 0
         for day in window["days"]:
-            for minute in range(start, end + (DAY if end < start else 0)):
-                week[(DAYS.index(day) * DAY + minute) % len(week)] = 1
-    return 0 in week
+            first = DAYS.index(day) * DAY
+            week[first + start : first + end] = b"\1" * (end - start)
+    monday = bytes(a | b for a, b in zip(week[:DAY], week[7 * DAY :])) if 1 in week[7 * DAY :] else week[:DAY]
+    return 0 in monday or 0 in week[DAY : 7 * DAY]
 
 
 class Changes:
@@ -213,7 +217,7 @@ def cases(draw):
             tables[name].strike(closed, hours)
         at = 60 * middle + draw.random.randrange(-60 * AROUND, 60 * AROUND)
         if draw.random.random() < 0.4:
-            at = edge(draw.random, closed, at // 60 - first) * 60 + first * 60 + draw.random.choice([-1, 0, 1])
+            at = 60 * (first + edge(draw.random, closed, at // 60 - first)) + draw.random.choice([-1, 0, 1])
         horizon = at + draw.random.choice([1, 60 * 60, 12 * 60 * 60, 3 * DAY * 60, 20 * DAY * 60])
         case = {"quietHours": hours, "zones": zones, "at": at, "horizon": horizon}
         yield case, expected(closed, first, at, horizon), is_change
@@ -222,8 +226,11 @@ def cases(draw):
 def edge(choice, closed, index):
     """A minute beside which open and closed meet, near an index, if there is one."""
     low, high = index - AROUND, index + AROUND
-    edges = [at for at in range(low, high, choice.randrange(1, 4)) if closed[at] != closed[at - 1]]
-    return choice.choice(edges) if edges else index
+    edges, at = [], low
+    while at >= 0:
+        at = closed.find(1 - closed[at], at, high)
+        edges.append(at)
+    return choice.choice(edges[:-1]) if len(edges) > 1 else index
 
 
 def expected(closed, first, at, horizon):
@@ -283,7 +290,7 @@ def use_pinned_zones():
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, help="stop after so long")
-    parser.add_argument("--cases", type=int, default=1_000_000, help="stop after so many cases")
+    parser.add_argument("--cases", type=int, help="stop after so many cases; a million, unless --seconds is given")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000_000)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
@@ -296,7 +303,8 @@ def main():
     names = sorted(zoneinfo.available_timezones() & set(listed.split()))
     begun = time.monotonic()
     deadline = begun + options.seconds if options.seconds else float("inf")
-    wanted = 10**12 if options.seconds else -(-options.cases // options.jobs)
+    wanted = options.cases or (10**12 if options.seconds else 1_000_000)
+    wanted = -(-wanted // options.jobs)
     with concurrent.futures.ProcessPoolExecutor(options.jobs) as pool:
         jobs = [pool.submit(compare, f"{options.seed}/{job}", names, deadline, wanted) for job in range(options.jobs)]
         results = [job.result() for job in jobs]

@@ -35,14 +35,18 @@ fn hours(windows: &[(&str, &str, &str)], holidays: &[&str]) -> QuietHours {
     draft.try_into().expect("legal")
 }
 
-/// A closed time in these zones: open before it, closed from its first instant to its last, and open after it.
+/// A closed time in these zones: open before it, closed from its first instant to its last in every minute, and open after it.
 fn check(names: &[&str], hours: &QuietHours, since: &str, until: &str) {
     let (zones, since, until) = (zones(names), at(since), at(until));
     let found = |at: Timestamp| hours.closed_at(&zones, at, at + LOOK_AHEAD_MAX).map(|closed| closed.until);
     let moment = SignedDuration::from_nanos(1);
     assert_eq!(found(since - moment), None, "before");
-    for within in [since, since + moment, since + (until.duration_since(since) / 2), until - moment] {
-        assert_eq!(found(within), Some(until), "{within}");
+    let mut within = since;
+    while within < until {
+        for at in [within, within + SignedDuration::from_mins(1) - moment] {
+            assert_eq!(found(at), Some(until), "{at}");
+        }
+        within += SignedDuration::from_mins(1);
     }
     assert_eq!(found(until), None, "after");
 }
@@ -116,6 +120,18 @@ fn a_window_over_midnight_meets_a_change_at_midnight() {
     check(&["Asia/Beirut"], &window("22:00", "00:30"), "2026-03-28T20:00:00Z", "2026-03-28T22:00:00Z");
     check(&["Asia/Beirut"], &window("23:30", "02:00"), "2026-10-24T20:30:00Z", "2026-10-25T00:00:00Z");
     check(&["Asia/Beirut"], &window("20:00", "23:15"), "2026-10-24T17:00:00Z", "2026-10-24T21:15:00Z");
+}
+
+#[test]
+fn a_clock_that_is_set_back_past_midnight_shows_a_date_twice() {
+    // In 2010 St. John's went from Sunday 00:01, at 02:31Z, back to Saturday 23:01.
+    let st_johns = ["America/St_Johns"];
+    let sunday = hours(&[("sun", "00:00", "05:00")], &[]);
+    check(&st_johns, &sunday, "2010-11-07T02:30:00Z", "2010-11-07T08:30:00Z");
+    let friday = hours(&[("fri", "23:45", "23:30")], &[]);
+    check(&st_johns, &friday, "2010-11-06T02:15:00Z", "2010-11-07T03:00:00Z");
+    check(&st_johns, &hours(&[], &["2010-11-07"]), "2010-11-07T02:30:00Z", "2010-11-08T03:30:00Z");
+    check(&st_johns, &hours(&[], &["2010-11-06"]), "2010-11-06T02:30:00Z", "2010-11-07T03:30:00Z");
 }
 
 #[test]
