@@ -147,7 +147,6 @@ async fn claim(store: &Store, replica: ReplicaId, lasting: Duration, wake: &Wake
         }
         Err(error) => {
             tracing::warn!(%error, lanes = group.len(), "rows cannot be claimed");
-            wake.note_lost_claims();
             0
         }
     }

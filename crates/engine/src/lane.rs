@@ -188,7 +188,7 @@ impl<P: Provider> Lane<P> {
         let hints = self.letters.take();
         for lane in MessageLane::ALL {
             if let Some(due) = hints.due[lane.index()] {
-                self.looks.tell(lane, due, self.instant_of(due.at));
+                self.looks.tell(lane, due.from, self.instant_of(due.at));
             }
         }
         self.look_for_expired |= hints.expired;
@@ -254,7 +254,10 @@ impl<P: Provider> Lane<P> {
                     self.ready.push(Ready::new(message, answer.asked_at, false));
                 }
             }
-            None => self.looks.fail(self.shared.settings.tick),
+            None => {
+                let settings = &self.shared.settings;
+                self.looks.fail(settings.tick, settings.claim_lasting() + settings.tick);
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::claimer::{Answer, Claimer};
-use crate::wake::{Due, LetterBox};
+use crate::wake::LetterBox;
 
 /// Lanes of a channel.
 const LANES: usize = Lane::ALL.len();
@@ -33,20 +33,22 @@ pub(crate) struct Looks {
     told: [Option<Timestamp>; LANES],
     /// The claim that is under way, and what it asked for.
     asked: Option<(oneshot::Receiver<Answer>, Room)>,
+    /// What a claim without an answer may have taken, by the lane's index: from where on it looked, and when its claims lapse.
+    lost: [Option<(Timestamp, Instant)>; LANES],
 }
 
 impl Looks {
     /// Everything is to be looked for, from the beginning.
     pub(crate) fn new(letters: Arc<LetterBox>) -> Self {
         let due_from = letters.due_from();
-        Self { letters, at: [Instant::now(); LANES], due_from, told: [None; LANES], asked: None }
+        Self { letters, at: [Instant::now(); LANES], due_from, told: [None; LANES], asked: None, lost: [None; LANES] }
     }
 
     /// Takes in what was told of a lane; it may be taken at an instant.
-    pub(crate) fn tell(&mut self, lane: Lane, due: Due, at: Instant) {
+    pub(crate) fn tell(&mut self, lane: Lane, due_from: Timestamp, at: Instant) {
         let index = lane.index();
         self.at[index] = at.min(self.at[index]);
-        self.told[index] = Some(self.told[index].map_or(due.from, |from| from.min(due.from)));
+        self.told[index] = Some(self.told[index].map_or(due_from, |from| from.min(due_from)));
     }
 
     /// All lanes are worth a look now, from where they were.
@@ -67,6 +69,11 @@ impl Looks {
     /// Asks for rows of the lanes that are worth a look and have room.
     pub(crate) fn ask(&mut self, claimer: &Claimer, lease: &Lease, mut room: Room) {
         let now = Instant::now();
+        for lane in Lane::ALL {
+            if let Some((from, _)) = self.lost[lane.index()].take_if(|(_, at)| *at <= now) {
+                self.tell(lane, from, now);
+            }
+        }
         for (room, at) in room.lanes.iter_mut().zip(self.at) {
             *room = if at > now { 0 } else { *room };
         }
@@ -112,9 +119,15 @@ impl Looks {
         self.letters.set_due_from(self.due_from);
     }
 
-    /// The claim that is under way failed.
-    pub(crate) fn fail(&mut self, pause: Duration) {
-        self.asked = None;
+    /// The claim that is under way failed. If it was carried out all the same, what it took may be taken again after a time.
+    pub(crate) fn fail(&mut self, pause: Duration, lapse: Duration) {
+        if let Some((_, room)) = self.asked.take() {
+            let at = Instant::now() + lapse;
+            for index in (0..LANES).filter(|index| room.lanes[*index] > 0) {
+                let from = self.lost[index].map_or(self.due_from[index], |(from, _)| from.min(self.due_from[index]));
+                self.lost[index] = Some((from, at));
+            }
+        }
         self.look_after(pause);
     }
 
@@ -123,7 +136,9 @@ impl Looks {
         if self.asked.is_some() {
             return None;
         }
-        let looks = self.at.into_iter().zip(room.lanes).filter_map(|(at, room)| (room > 0).then_some(at));
+        let lost = self.lost.map(|lost| lost.map(|(_, at)| at));
+        let looks = self.at.into_iter().zip(lost).zip(room.lanes).filter(|(_, room)| *room > 0);
+        let looks = looks.map(|((at, lost), _)| lost.map_or(at, |lost| lost.min(at)));
         looks.min().filter(|_| room.total > 0)
     }
 }
@@ -151,6 +166,7 @@ mod tests {
         is_apart: false,
     };
     const START: i64 = 1_795_680_000;
+    const LAPSE: Duration = Duration::from_secs(30);
 
     fn second(second: i64) -> Timestamp {
         Timestamp::from_second(START + second).expect("an instant")
@@ -207,7 +223,7 @@ mod tests {
         }
 
         fn tell(&mut self, lane: Lane, at: i64) {
-            self.looks.tell(lane, Due { from: second(at), at: second(at) }, Instant::now());
+            self.looks.tell(lane, second(at), Instant::now());
         }
     }
 
@@ -275,12 +291,20 @@ mod tests {
         assert_eq!(wanted.due_from[Lane::Bulk.index()], second(4));
         drop(answer);
         assert!(bench.looks.answer().await.is_none());
-        bench.looks.fail(Duration::from_millis(100));
+        bench.looks.fail(Duration::from_millis(100), LAPSE);
         assert!(bench.asks_nothing(FULL), "not before the pause is over");
         assert_eq!(bench.looks.next(FULL), Some(Instant::now() + Duration::from_millis(100)));
         tokio::time::advance(Duration::from_millis(100)).await;
-        let (wanted, _) = bench.ask(FULL);
+        let (wanted, answer) = bench.ask(FULL);
         assert_eq!(wanted.due_from[Lane::Bulk.index()], second(4));
+        bench.found(answer, Vec::new(), 20).await;
+        assert_eq!(bench.looks.next(FULL), Some(Instant::now() + LAPSE - Duration::from_millis(100)));
+        tokio::time::advance(LAPSE).await;
+        let (wanted, answer) = bench.ask(FULL);
+        assert_eq!(wanted.room.lanes, [0, 0, 10], "where something may have been taken");
+        assert_eq!(wanted.due_from[Lane::Bulk.index()], second(4));
+        bench.found(answer, Vec::new(), 60).await;
+        assert!(bench.asks_nothing(FULL), "once");
     }
 
     #[tokio::test(start_paused = true)]

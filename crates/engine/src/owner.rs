@@ -53,6 +53,9 @@ const SWEEP: Duration = Duration::from_secs(30);
 /// The same after a take-over, while claims of the former owner may lapse, which no hint tells of.
 const SWEEP_FOLLOWING: Duration = Duration::from_secs(1);
 
+/// Beside an old transaction a sweep walks over all that was sent since: it rests for so many times as long as it took.
+const SWEEP_REST: u32 = 10;
+
 struct LaneHandle {
     lease: Lease,
     orders: watch::Sender<Order>,
@@ -90,7 +93,8 @@ pub(crate) struct Owner<P> {
     leaving: HashSet<ChannelId>,
     /// Channels that were offered to others, and when.
     offered: HashMap<ChannelId, Instant>,
-    swept_at: Option<Instant>,
+    /// When the last sweep ended, and how long it took.
+    swept: Option<(Instant, Duration)>,
     looked_for_ends_at: Option<Instant>,
     /// When a channel was taken over last.
     took_over_at: Option<Instant>,
@@ -113,7 +117,7 @@ impl<P: Provider> Owner<P> {
             changed: HashSet::new(),
             leaving: HashSet::new(),
             offered: HashMap::new(),
-            swept_at: None,
+            swept: None,
             looked_for_ends_at: None,
             took_over_at: None,
         }
@@ -415,7 +419,7 @@ impl<P: Provider> Owner<P> {
     /// Whether claims of a former owner may still lapse.
     fn is_following(&self) -> bool {
         let lapsed = self.shared.settings.claim_lasting() + SWEEP_FOLLOWING * 2;
-        self.took_over_at.is_some_and(|at| at.elapsed() < lapsed) || self.wake.has_lost_claims(lapsed)
+        self.took_over_at.is_some_and(|at| at.elapsed() < lapsed)
     }
 
     /// Tells a lane to end.
@@ -433,7 +437,7 @@ impl<P: Provider> Owner<P> {
             return;
         }
         let sweep = if self.is_following() { SWEEP_FOLLOWING } else { SWEEP };
-        let is_sweep = self.swept_at.is_none_or(|at| at.elapsed() >= sweep);
+        let is_sweep = self.swept.is_none_or(|(at, took)| at.elapsed() >= sweep.max(took * SWEEP_REST));
         let from = |due_from: Timestamp| match is_sweep {
             true => Timestamp::UNIX_EPOCH,
             false => due_from.saturating_sub(LATE_ROWS).unwrap_or(due_from).max(Timestamp::UNIX_EPOCH),
@@ -449,14 +453,16 @@ impl<P: Provider> Owner<P> {
                 MessageLane::ALL.into_iter().zip(letters.due_from()).map(move |(lane, at)| (*channel, lane, from(at)))
             })
             .collect();
-        if is_sweep {
-            // One that fails is not repeated at once: the others must not wait for it.
-            self.swept_at = Some(Instant::now());
-        }
         let ahead = SignedDuration::try_from(pause * 2).unwrap_or(SignedDuration::ZERO);
         let now = self.shared.store.now();
         let until = now.saturating_add(ahead).unwrap_or(now);
-        match self.shared.store.wake_times(&lanes, &channels, until).await {
+        let started = Instant::now();
+        let found = self.shared.store.wake_times(&lanes, &channels, until).await;
+        if is_sweep {
+            // Also one that fails: the others must not wait for it.
+            self.swept = Some((Instant::now(), started.elapsed()));
+        }
+        match found {
             Ok(times) => {
                 for time in times {
                     let hints = match time.event {

@@ -121,7 +121,6 @@ struct Inner {
     foreign: OnceLock<mpsc::Sender<DueHint>>,
     worked_at: Mutex<Option<Instant>>,
     stirred: Notify,
-    lost_claims_at: Mutex<Option<Instant>>,
 }
 
 impl Wake {
@@ -182,16 +181,6 @@ impl Wake {
     /// Waits until there is something to do after a pause.
     pub(crate) async fn stirred(&self) {
         self.0.stirred.notified().await;
-    }
-
-    /// Rows may have been claimed without an answer: their claims lapse, which no hint tells of.
-    pub(crate) fn note_lost_claims(&self) {
-        *lock(&self.0.lost_claims_at) = Some(Instant::now());
-    }
-
-    /// Whether claims were lost within a time.
-    pub(crate) fn has_lost_claims(&self, within: Duration) -> bool {
-        is_recent(&self.0.lost_claims_at, within)
     }
 
     /// Whether there was something to do within a time.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde_json::Value;
 
 /// Self-hosted gateway with an outbound queue: WhatsApp messages from your applications to Lipachat.
 #[derive(Parser, Debug)]
@@ -138,13 +139,16 @@ pub enum WorkspaceAct {
         #[arg(long)]
         name: String,
     },
-    /// Change one.
+    /// Change one; what is not named stays.
     Update {
         /// Its id.
         workspace: String,
         /// Another name.
         #[arg(long)]
-        name: String,
+        name: Option<String>,
+        /// Other settings.
+        #[command(flatten)]
+        others: OtherSettings,
     },
 }
 
@@ -200,6 +204,23 @@ pub struct ChannelSettingsArgs {
     /// active or inactive.
     #[arg(long)]
     pub status: Option<String>,
+    /// Other settings.
+    #[command(flatten)]
+    pub others: OtherSettings,
+}
+
+/// Settings by their names in the admin API.
+#[derive(Args, Debug)]
+pub struct OtherSettings {
+    /// Any setting of the admin API, by its name there: weight=2, recipientRate={"intervalSeconds":6,"burst":45}. The value is
+    /// JSON, else a text.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    pub set: Vec<(String, Value)>,
+}
+
+fn setting(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("must be NAME=VALUE")?;
+    Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::from(value))))
 }
 
 /// Acts on access keys.

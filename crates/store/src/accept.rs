@@ -165,9 +165,10 @@ FROM unnest($1::uuid[], $2::uuid[]) AS t (workspace_id, message_id)
 JOIN messages m ON m.workspace_id = t.workspace_id AND m.message_id = t.message_id";
 
 const FIRST_OF_KEYS: &str = "-- store.accept.first_of_keys
-SELECT k.workspace_id, k.message_key, k.message_id, k.fingerprint
+SELECT k.workspace_id, k.message_key, k.message_id, k.fingerprint, m.failure_code
 FROM unnest($1::uuid[], $2::text[]) AS t (workspace_id, message_key)
-JOIN message_keys k ON k.workspace_id = t.workspace_id AND k.message_key = t.message_key";
+JOIN message_keys k ON k.workspace_id = t.workspace_id AND k.message_key = t.message_key
+LEFT JOIN messages m ON m.workspace_id = k.workspace_id AND m.message_id = k.message_id";
 
 /// What came of inserting.
 #[derive(Default)]
@@ -199,7 +200,7 @@ impl Store {
                 Some(key) if !done.won.contains(&message.id) => firsts
                     .iter()
                     .find(|first| first.workspace == message.workspace && first.key == key.as_str())
-                    .map(|first| first.for_message(message, &done))
+                    .map(|first| first.for_message(message))
                     .ok_or_else(|| Error::Unknown("a key was taken and is gone".to_owned())),
                 Some(_) | None => Ok(as_new(message, &done)),
             })
@@ -223,18 +224,22 @@ impl Store {
         for row in self.query(STORED, &[&workspaces, &asked]).await? {
             stored.insert(MessageId(get(&row, 0)?), get(&row, 1)?);
         }
+        if stored.is_empty() {
+            return Err(Error::Exists);
+        }
         let rest: Vec<NewMessage> = messages.iter().filter(|m| !stored.contains_key(&m.id)).cloned().collect();
         let mut done = match self.insert(&rest).await {
             // It is being stored at this moment.
             Err(Error::Exists) => return Err(Error::Unknown("a former commit goes on".to_owned())),
             done => done?,
         };
-        let ended = |with: FailureCode| {
-            let codes = stored.iter().filter(move |(_, code)| **code == Some(with.number()));
-            codes.map(|(message, _)| *message)
-        };
-        done.capped.extend(ended(FailureCode::FrequencyCapped));
-        done.collapsed.extend(ended(FailureCode::Collapsed));
+        for (message, code) in stored {
+            match ended_with(code) {
+                Some(Accepted::Capped) => done.capped.push(message),
+                Some(Accepted::Collapsed) => done.collapsed.push(message),
+                Some(Accepted::New | Accepted::Replayed(_) | Accepted::Conflict(_)) | None => {}
+            }
+        }
         Ok(done)
     }
 
@@ -267,6 +272,7 @@ impl Store {
                     key: get(row, 1)?,
                     message: MessageId(get(row, 2)?),
                     fingerprint: get(row, 3)?,
+                    failure_code: get(row, 4)?,
                 })
             })
             .collect()
@@ -283,18 +289,29 @@ pub struct First {
     pub message: MessageId,
     /// Its request, hashed.
     pub fingerprint: Vec<u8>,
+    failure_code: Option<i32>,
 }
 
 impl First {
-    fn for_message(&self, message: &NewMessage, done: &Done) -> Accepted {
+    fn for_message(&self, message: &NewMessage) -> Accepted {
         if self.message == message.id {
-            as_new(message, done)
+            // A former commit has stored it, and said what became of it.
+            ended_with(self.failure_code).unwrap_or(Accepted::New)
         } else if self.fingerprint == message.fingerprint {
             Accepted::Replayed(self.message)
         } else {
             Accepted::Conflict(self.message)
         }
     }
+}
+
+/// What accepting a message has ended with, by the failure code that it was stored with.
+fn ended_with(failure_code: Option<i32>) -> Option<Accepted> {
+    let code = FailureCode::from_number(failure_code?)?;
+    if code == FailureCode::FrequencyCapped {
+        return Some(Accepted::Capped);
+    }
+    (code == FailureCode::Collapsed).then_some(Accepted::Collapsed)
 }
 
 fn as_new(message: &NewMessage, done: &Done) -> Accepted {

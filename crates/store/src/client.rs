@@ -121,7 +121,10 @@ impl Store {
         let name = name_of(sql);
         let client = self.borrow(name).await?;
         let started = Instant::now();
-        let result = run(client, name, sql, params).await;
+        let result = match tokio::time::timeout(ANSWER_WAIT, run(&client, name, sql, params)).await {
+            Ok(result) => result,
+            Err(_) => Err(self.abandon(client, name)),
+        };
         self.observe(name, started, &result);
         result
     }
@@ -132,6 +135,19 @@ impl Store {
             self.count_error(name, "unavailable");
             Error::Unavailable(format!("{name}: {}", crate::error::chain(&error)))
         })
+    }
+
+    /// Gives up a connection whose answer did not come in time, and asks the database to end what runs on it: else it would go on
+    /// for nobody, and the next one beside it.
+    pub(crate) fn abandon(&self, client: Object, name: &'static str) -> Error {
+        let (token, tls) = (client.cancel_token(), self.database.tls());
+        drop(Object::take(client));
+        tokio::spawn(async move {
+            if !matches!(tokio::time::timeout(ANSWER_WAIT, token.cancel_query(tls)).await, Ok(Ok(()))) {
+                tracing::debug!(name, "a statement that took too long cannot be cancelled");
+            }
+        });
+        Error::Unknown(format!("{name}: no answer within {} s", ANSWER_WAIT.as_secs()))
     }
 
     /// Notes in the metrics how long something took, and how it failed.
@@ -164,18 +180,9 @@ impl Store {
     }
 }
 
-async fn run(client: Object, name: &'static str, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, Error> {
-    let work = async {
-        let statement = client.prepare_cached(sql).await.map_err(|error| unsent(Error::of_statement(name, error)))?;
-        client.query(&statement, params).await.map_err(|error| Error::of_statement(name, error))
-    };
-    match tokio::time::timeout(ANSWER_WAIT, work).await {
-        Ok(result) => result,
-        Err(_) => {
-            drop(Object::take(client));
-            Err(Error::Unknown(format!("{name}: no answer within {} s", ANSWER_WAIT.as_secs())))
-        }
-    }
+async fn run(client: &Object, name: &'static str, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, Error> {
+    let statement = client.prepare_cached(sql).await.map_err(|error| unsent(Error::of_statement(name, error)))?;
+    client.query(&statement, params).await.map_err(|error| Error::of_statement(name, error))
 }
 
 /// Before the statement or the commit is sent, whatever went wrong, nothing was done.

@@ -90,6 +90,11 @@ impl Database {
             .map_err(|error| Error::Configuration(error.to_string()))
     }
 
+    /// How connections are encrypted.
+    pub(crate) fn tls(&self) -> MakeRustlsConnect {
+        self.tls.clone()
+    }
+
     /// A connection of its own, outside the pool; it lives until the client is dropped.
     ///
     /// # Errors

@@ -57,6 +57,8 @@ impl Error {
         // Class 08 connection, 40 roll-back, 53 resources, 55P03 lock, 57 operator: the statement was not carried out
         // and the same one may succeed later.
         let passing = ["08", "40", "53", "57"].iter().any(|class| state.code().starts_with(class));
+        // A month that was made at this moment: its rows no longer belong into the default partition.
+        let passing = passing || *state == SqlState::CHECK_VIOLATION;
         if passing || *state == SqlState::LOCK_NOT_AVAILABLE || *state == SqlState::READ_ONLY_SQL_TRANSACTION {
             return Self::Unavailable(format!("{statement}: {}", chain(&source)));
         }

@@ -89,27 +89,29 @@ pub enum Driver {
 
 // Parameters: 1 workspace, 2 channel, 3 contact, 4 batch, 5 reference, 6 tags, 7 direction, 8 statuses, 9 now, 10 and 11
 // the range of ids, 12 rows to look at, 13 rows to find, 14 key. The status that is shown is derived as in `message`, and
-// only for rows that fit otherwise. The answer is one row: what was found, how many rows were looked at, and the last.
+// only for rows that fit otherwise. The answer is one row: what was found, how many rows were looked at, and the last. Rows of
+// another workspace, whose contact or batch was asked for, are as if they were not there.
 macro_rules! statement {
     ($head:literal, $driver:literal, $id:literal, $forwards:literal, $backwards:literal) => {
         concat!(
             $head,
-            " m.message_id, m.status, m.scheduled_for,
-        m.workspace_id = $1 AND ($2::uuid IS NULL OR m.channel_id = $2) AND ($3::uuid IS NULL OR m.contact_id = $3) AND ($4::uuid IS NULL OR m.batch_id = $4)
+            " m.message_id, m.status, m.scheduled_for, m.workspace_id = $1 AS is_own,
+        ($2::uuid IS NULL OR m.channel_id = $2) AND ($3::uuid IS NULL OR m.contact_id = $3) AND ($4::uuid IS NULL OR m.batch_id = $4)
         AND ($5::text IS NULL OR m.reference = $5) AND m.tags @> $6::text[] AND ($7::text IS NULL OR m.direction = $7) AS fits
     FROM ",
             $driver, " AND ", $id, " > $10 AND ", $id, " < $11
     ORDER BY ", $id, " ", $forwards, " LIMIT $12
 ), found AS (
     SELECT l.message_id FROM looked l
-    WHERE l.fits AND (cardinality($8::text[]) = 0 OR CASE WHEN l.status <> 'waiting' THEN l.status ELSE
+    WHERE l.is_own AND l.fits AND (cardinality($8::text[]) = 0 OR CASE WHEN l.status <> 'waiting' THEN l.status ELSE
         CASE (SELECT o.claim FROM outbox o WHERE o.workspace_id = $1 AND o.message_id = l.message_id)
         WHEN 0 THEN CASE WHEN l.scheduled_for > $9::timestamptz THEN 'scheduled' ELSE 'accepted' END ELSE 'processing' END
     END = ANY ($8))
     ORDER BY l.message_id ", $forwards, " LIMIT $13
 )
 SELECT ARRAY(SELECT f.message_id FROM found f ORDER BY f.message_id ", $forwards, "),
-    (SELECT count(l.message_id) FROM looked l), (SELECT l.message_id FROM looked l ORDER BY l.message_id ", $backwards, " LIMIT 1)"
+    (SELECT count(l.message_id) FROM looked l WHERE l.is_own),
+    (SELECT l.message_id FROM looked l WHERE l.is_own ORDER BY l.message_id ", $backwards, " LIMIT 1)"
         )
     };
 }

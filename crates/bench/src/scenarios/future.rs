@@ -28,7 +28,7 @@ const FINISHED: &str = "INSERT INTO messages (workspace_id, message_id, channel_
             || '70009' || lpad(to_hex(n), 15, '0'))::uuid,
         ($2::uuid[])[1 + n % cardinality($2::uuid[])], md5((n % 10000)::text)::uuid, '+254712345678', '', '[]', '', '{}', '{}',
         clock_timestamp(), 'sent', clock_timestamp(), clock_timestamp(), clock_timestamp()
-    FROM generate_series($3::bigint, $3 + 99999) n";
+    FROM generate_series($3::bigint, least($3 + 99999, $4 - 1)) n";
 const FINISHED_A_STATEMENT: usize = 100_000;
 
 /// Measures the scenario.

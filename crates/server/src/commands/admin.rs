@@ -9,7 +9,7 @@ use reqwest::{Client, Method, redirect};
 use serde_json::{Map, Value, json};
 
 use super::{complain, print};
-use crate::cli::{AdminArgs, AdminSubject, ChannelAct, ChannelSettingsArgs, KeyAct, WorkspaceAct};
+use crate::cli::{AdminArgs, AdminSubject, ChannelAct, ChannelSettingsArgs, KeyAct, OtherSettings, WorkspaceAct};
 use crate::config;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -93,8 +93,9 @@ fn request(subject: &AdminSubject) -> Result<Request, String> {
         AdminSubject::Workspaces(WorkspaceAct::Create { name }) => {
             with_body(Method::POST, workspaces.to_owned(), json!({ "name": name }))
         }
-        AdminSubject::Workspaces(WorkspaceAct::Update { workspace, name }) => {
-            with_body(Method::PATCH, format!("{workspaces}/{workspace}"), json!({ "name": name }))
+        AdminSubject::Workspaces(WorkspaceAct::Update { workspace, name, others }) => {
+            let named = name.as_ref().map_or_else(|| json!({}), |name| json!({ "name": name }));
+            with_body(Method::PATCH, format!("{workspaces}/{workspace}"), with_others(named, others))
         }
         AdminSubject::Channels(ChannelAct::List { workspace }) => get(format!("{workspaces}/{workspace}/channels")),
         AdminSubject::Channels(ChannelAct::Create { workspace, settings }) => {
@@ -139,7 +140,14 @@ fn channel_body(settings: &ChannelSettingsArgs) -> Result<Value, String> {
     put("status", settings.status.clone().map(Value::String));
     let key = settings.provider_key_file.as_deref().map(read_secret).transpose()?;
     put("providerKey", key.map(Value::String));
-    Ok(Value::Object(body))
+    Ok(with_others(Value::Object(body), &settings.others))
+}
+
+fn with_others(mut body: Value, others: &OtherSettings) -> Value {
+    for (name, value) in &others.set {
+        body[name] = value.clone();
+    }
+    body
 }
 
 /// A secret from a file or standard input: on the command line everybody on the machine could read it.

@@ -95,6 +95,9 @@ async fn an_empty_database_is_migrated_and_administered_and_the_process_stops_wh
     let key_file = folder.path().join("key");
     std::fs::write(&key_file, "lipachat-key\n").expect("a file");
     let key_file = key_file.to_str().expect("a path");
+    let (done, changed, said) = served.admin(&["workspaces", "update", &workspace, "--set", "weight=3"]);
+    assert!(done, "{said}");
+    assert_eq!((&changed["weight"], &changed["name"]), (&3.into(), &"Shop".into()));
     let (done, channel, said) = served.admin(&[
         "channels",
         "create",
@@ -106,15 +109,21 @@ async fn an_empty_database_is_migrated_and_administered_and_the_process_stops_wh
         "+254110090747",
         "--provider-key-file",
         key_file,
+        "--set",
+        r#"recipientRate={"intervalSeconds":2,"burst":5}"#,
     ]);
     assert!(done, "{said}");
     assert_eq!(channel["messagesPerSecond"], 80);
+    assert_eq!(channel["recipientRate"], serde_json::json!({ "intervalSeconds": 2, "burst": 5 }));
     assert!(!channel.to_string().contains("lipachat-key"));
     let channel = channel["id"].as_str().expect("an id").to_owned();
     let (done, changed, said) =
         served.admin(&["channels", "update", &channel, "--workspace", &workspace, "--messages-per-second", "20"]);
     assert!(done, "{said}");
     assert_eq!((&changed["messagesPerSecond"], &changed["name"]), (&20.into(), &"Main".into()));
+    let (done, _, said) =
+        served.admin(&["channels", "update", &channel, "--workspace", &workspace, "--set", "messagesPerMinute=2"]);
+    assert!(!done && said.contains("messagesPerMinute"), "{said}");
     let (done, key, said) =
         served.admin(&["keys", "create", "--workspace", &workspace, "--name", "app", "--scopes", "messages:write"]);
     assert!(done, "{said}");

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use deadpool_postgres::{Object, Transaction};
+use deadpool_postgres::Transaction;
 use domain::failure::FailureCode;
 use domain::id::MessageId;
 use domain::limits::SCHEDULE_AHEAD_MAX;
@@ -31,7 +31,8 @@ SELECT pg_advisory_xact_lock($1, r.key)
 FROM (SELECT DISTINCT hashtext(t.contact_id::text) AS key FROM unnest($2::uuid[]) AS t (contact_id) ORDER BY key OFFSET 0) r";
 
 // Counted are messages for marketing that were or will be sent within the days before or after; not one that waits and
-// is about to be replaced under the same collapse key. Whose key is taken is not asked: its first message stands.
+// is about to be replaced under the same collapse key. Whose key is taken is not asked: its first message stands. The workspace is
+// checked of each row, so that the planner cannot walk along all messages of it.
 const COUNTED: &str = "-- store.accept.careful.counted
 WITH input AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::integer[], $7::integer[],
@@ -47,7 +48,7 @@ SELECT a.message_id, stored.messages FROM asked a
 CROSS JOIN LATERAL (
     SELECT count(c.message_id) AS messages FROM (
         SELECT m.message_id FROM messages m
-        WHERE m.workspace_id = a.workspace_id AND m.contact_id = a.contact_id AND m.message_id >= a.first_id
+        WHERE (m.workspace_id = a.workspace_id) IS TRUE AND m.contact_id = a.contact_id AND m.message_id >= a.first_id
         AND m.use_case = $10 AND m.status <> ALL ('{rejected,skipped,deleted,sending_failed}')
         AND greatest(m.created_at, m.scheduled_for) > a.planned_at - a.span
         AND greatest(m.created_at, m.scheduled_for) < a.planned_at + a.span
@@ -93,10 +94,7 @@ impl Store {
         };
         let result = match tokio::time::timeout(ANSWER_WAIT, work).await {
             Ok(result) => result,
-            Err(_) => {
-                drop(Object::take(client));
-                Err(Error::Unknown(format!("{NAME}: no answer within {} s", ANSWER_WAIT.as_secs())))
-            }
+            Err(_) => Err(self.abandon(client, NAME)),
         };
         self.observe(NAME, started, &result);
         result

@@ -120,6 +120,23 @@ async fn a_replay_is_not_counted_against_the_cap() {
 }
 
 #[tokio::test]
+async fn a_repetition_under_deduplication_keys_says_again_what_was_decided() {
+    let f = Fixture::new().await;
+    let now = f.store.now();
+    let mut messages: Vec<NewMessage> =
+        (0..3).map(|number| keyed(marketing(&f, now, TWO_A_DAY), &format!("key-{number}"))).collect();
+    messages.extend((3..5).map(|number| keyed(collapsing(&f, "balance"), &format!("key-{number}"))));
+    let accepted = f.store.accept(&messages).await.expect("accepted");
+    for ended in [Accepted::Capped, Accepted::Collapsed] {
+        assert_eq!(accepted.iter().filter(|accepted| **accepted == ended).count(), 1, "{accepted:?}");
+    }
+    assert_eq!(f.store.accept(&messages).await.expect("repeated"), accepted);
+    messages.push(f.message());
+    let with_another = f.store.accept(&messages).await.expect("repeated");
+    assert_eq!(with_another, [accepted, vec![Accepted::New]].concat());
+}
+
+#[tokio::test]
 async fn a_newer_message_with_the_same_collapse_key_replaces_the_waiting_one() {
     let f = Fixture::new().await;
     let (first, other, second) = (collapsing(&f, "balance"), collapsing(&f, "offer"), collapsing(&f, "balance"));

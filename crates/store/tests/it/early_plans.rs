@@ -5,15 +5,16 @@ use tokio_postgres::SimpleQueryMessage;
 use crate::fixtures::{Fixture, connect};
 use crate::statements::statement;
 
-/// What runs for each message, or for many together.
-const HOT: [&str; 7] = [
-    "store.accept.accept",
-    "store.accept.stored",
-    "store.accept.first_of_keys",
-    "store.outbox.claim",
-    "store.outbox.claim_expired",
-    "store.outbox.wake_times",
-    "store.settle.settle",
+/// What runs for each message, or for many together, and the index that it may find messages along.
+const HOT: [(&str, &str); 8] = [
+    ("store.accept.accept", "_pkey"),
+    ("store.accept.stored", "_pkey"),
+    ("store.accept.first_of_keys", "_pkey"),
+    ("store.accept.careful.counted", "_contact_id_message_id"),
+    ("store.outbox.claim", "_pkey"),
+    ("store.outbox.claim_expired", "_pkey"),
+    ("store.outbox.wake_times", "_pkey"),
+    ("store.settle.settle", "_pkey"),
 ];
 /// Its plan for an outbox that was vacuumed while it was empty reads all of it, until the next `ANALYZE`: of one row and ten
 /// to look for the planner knows no better way, whatever it is told to avoid.
@@ -30,9 +31,9 @@ async fn what_is_planned_on_an_empty_database_reads_no_table_and_no_workspace_as
         if vacuumed {
             client.batch_execute("VACUUM ANALYZE").await.expect("vacuumed");
         }
-        for name in HOT.into_iter().filter(|name| !vacuumed || *name != EXCUSED) {
+        for (name, index) in HOT.into_iter().filter(|(name, _)| !vacuumed || *name != EXCUSED) {
             let plan = plan(&client, name).await;
-            assert_eq!(faults(&plan), Vec::<&str>::new(), "{name}, vacuumed: {vacuumed}\n{}", plan.join("\n"));
+            assert_eq!(faults(&plan, index), Vec::<&str>::new(), "{name}, vacuumed: {vacuumed}\n{}", plan.join("\n"));
         }
     }
 }
@@ -42,15 +43,15 @@ async fn the_scan_of_plans_can_fail() {
     let f = Fixture::new().await;
     let client = connect(&f.database.url).await;
     client.batch_execute("VACUUM ANALYZE").await.expect("vacuumed");
-    assert!(!faults(&plan(&client, EXCUSED).await).is_empty());
+    assert!(!faults(&plan(&client, EXCUSED).await, "_pkey").is_empty());
 }
 
-/// Lines that read a growing table as a whole, or messages along anything but their key.
-fn faults(plan: &[String]) -> Vec<&str> {
+/// Lines that read a growing table as a whole, or messages along another index than this.
+fn faults<'a>(plan: &'a [String], index: &str) -> Vec<&'a str> {
     let is_fault = |line: &&str| {
         let grows = GROWING.iter().any(|table| line.contains(&format!(" on {table}")));
         let is_whole = line.contains("Seq Scan") && grows;
-        is_whole || line.contains("Scan using messages_") && !line.contains("_pkey")
+        is_whole || line.contains("Scan using messages_") && !line.contains(index)
     };
     plan.iter().map(String::as_str).filter(is_fault).collect()
 }
