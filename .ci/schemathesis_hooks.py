@@ -42,6 +42,11 @@ BEYOND_SCHEMAS = [
     (r".*[uU]rl", r"must not .*host.*|must .*public.*", "which hosts are public is a table"),
     (r"\.scheduledFor", r"must not be more than 35 days ahead", "instants cannot be compared with now"),
     (r"\.body\.replyTo", r"must not be given together with replyTo", "the same place in two properties"),
+    (r"\.timeZone", r"must be the IANA name of a time zone.*", "which zones exist is a table"),
+    (r"\.windows", r"leave no open minute in a week.*", "closed times cannot be added up"),
+    (r"\.windows\[\d+\]\.end", r"must differ from start.*", "values cannot be compared"),
+    (r"\.holidays\[\d+\]", r"must be a date as YYYY-MM-DD", "months are of different lengths"),
+    (r"\.appliesTo\[\d+\]", r"is named twice", "upper and lower case are one"),
     (r"\.capFrequency", r"needs meta\.extraInformation\.useCase to be \"marketing\"", "properties far from each other"),
 ]
 

@@ -67,6 +67,14 @@ pub fn scopes() -> Vec<String> {
     Scope::ALL.iter().map(|scope| scope.as_str().to_owned()).collect()
 }
 
+/// Who asks, with an access key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Caller {
+    pub(crate) workspace: WorkspaceId,
+    /// As it is noted in `audit` and shown: the key by its id.
+    pub(crate) actor: String,
+}
+
 /// Answers of the database, for a few seconds, and how often workspaces asked.
 #[derive(Debug, Default)]
 pub(crate) struct Access {
@@ -89,6 +97,19 @@ impl Access {
         request: &HttpRequest,
         scope: Scope,
     ) -> Result<WorkspaceId, ApiError> {
+        Ok(self.key(store, request, scope).await?.workspace)
+    }
+
+    /// The same, for what is noted with who did it.
+    ///
+    /// # Errors
+    /// As [`Access::workspace`].
+    pub(crate) async fn caller(&self, store: &Store, request: &HttpRequest, scope: Scope) -> Result<Caller, ApiError> {
+        let key = self.key(store, request, scope).await?;
+        Ok(Caller { workspace: key.workspace, actor: format!("access-key {}", key.id) })
+    }
+
+    async fn key(&self, store: &Store, request: &HttpRequest, scope: Scope) -> Result<Arc<AccessKey>, ApiError> {
         let secret = credential(request, &["accesskey", "bearer"]).ok_or(ApiError::Unauthorized("access key"))?;
         let hash = hash_of(secret).ok_or(ApiError::Unauthorized("access key"))?;
         let known = match self.keys.get(&hash) {
@@ -104,7 +125,7 @@ impl Access {
         if !key.scopes.iter().any(|owned| owned == scope.as_str()) {
             return Err(ApiError::Forbidden(scope.as_str()));
         }
-        Ok(key.workspace)
+        Ok(key)
     }
 
     /// Counts a request, and keeps with it what its answer tells about that.

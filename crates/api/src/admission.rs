@@ -11,7 +11,7 @@ use domain::limits::REFERENCE_CHARS_MAX;
 use domain::message::{Lane, MessageKey};
 use domain::options::Options;
 use domain::phone::PhoneNumber;
-use domain::schedule::{self, DueReason};
+use domain::schedule::{DueReason, Fit};
 use domain::violation::Violations;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -25,8 +25,10 @@ use uuid::{ContextV7, Uuid};
 
 use crate::errors::ApiError;
 use crate::json::write_canonical;
+use crate::timing::Timing;
 use crate::wire::mentions::{Known, Mentions};
 use crate::wire::request::MessageRequest;
+use crate::wire::response::instant;
 
 /// What is wrong with a rejected item, characters kept of it.
 const REASON_CHARS_MAX: usize = 2000;
@@ -79,10 +81,16 @@ pub(crate) fn new_message(
     fingerprint: Fingerprint,
     now: Timestamp,
 ) -> NewMessage {
-    let message_type = channel.settings.message_type;
-    let validity = request.validity_seconds.unwrap_or(message_type.validity_seconds_default());
+    let timing = Timing::of(channel, workspace, &request, now);
+    let expires_at = timing.expires_at;
+    let (due_at, due_reason, rejected) = match timing.fit {
+        Fit::At(at, reason) => (at, reason, None),
+        Fit::Never => (expires_at, DueReason::Requested, Some(too_late(&timing))),
+    };
     let contact = ContactId::of_number(channel.workspace, request.recipient.e164());
-    let lane = Lane::of(request.meta.use_case.as_deref(), message_type);
+    let lane = Lane::of(request.meta.use_case.as_deref(), channel.settings.message_type);
+    // Who gets nothing is not counted.
+    let is_capped = request.options.cap_frequency && rejected.is_none();
     NewMessage {
         id: MessageId(time_ordered_id(now)),
         workspace: channel.workspace,
@@ -97,16 +105,24 @@ pub(crate) fn new_message(
         tags: request.tags,
         meta: request.meta.value.to_string(),
         use_case: request.meta.use_case,
-        frequency_cap: request.options.cap_frequency.then_some(workspace.frequency_cap),
+        frequency_cap: is_capped.then_some(workspace.frequency_cap),
         options: request.options,
         batch: None,
         scheduled_for: request.scheduled_for,
-        expires_at: schedule::expires_at(now, request.scheduled_for, validity),
-        due_at: schedule::first_due(now, request.scheduled_for),
+        expires_at,
+        due_at,
+        due_reason,
         lane,
-        rejected: None,
+        rejected,
         created_at: now,
     }
+}
+
+/// A message that cannot go in time: it ends at once, under its key.
+fn too_late(timing: &Timing<'_>) -> Rejection {
+    let held = timing.closed().map(|closed| format!("held by quiet hours until {}, but ", instant(closed.until)));
+    let reason = format!("{}valid only until {}", held.unwrap_or_default(), instant(timing.expires_at));
+    Rejection { code: FailureCode::ValidityExpired, reason }
 }
 
 /// An item of a batch that cannot be sent, with what can be read of it. It keeps no deduplication key: once mended, the
@@ -137,6 +153,7 @@ pub(crate) fn rejected(channel: &Channel, request: &Value, violations: &Violatio
         scheduled_for: None,
         expires_at: now,
         due_at: now,
+        due_reason: DueReason::Requested,
         lane: channel.settings.message_type.lane(),
         rejected: Some(Rejection { code: FailureCode::InvalidInput, reason: in_one_line(violations) }),
         created_at: now,
@@ -168,10 +185,10 @@ pub(crate) fn ended_by(accepted: Accepted, message: Message) -> Message {
 fn stored(channel: &Channel, message: &NewMessage) -> Message {
     let ended = message.rejected.as_ref();
     let waiting =
-        Waiting { due_at: message.due_at, reason: DueReason::Requested, tries: 0, maybe_sent: false, gate: None };
+        Waiting { due_at: message.due_at, reason: message.due_reason, tries: 0, maybe_sent: false, gate: None };
     let status = match ended {
-        Some(_) => Status::Rejected,
-        None if message.due_at > message.created_at => Status::Scheduled,
+        Some(rejection) => rejection.code.row().2,
+        None if message.scheduled_for.is_some_and(|at| at > message.created_at) => Status::Scheduled,
         None => Status::Accepted,
     };
     Message {

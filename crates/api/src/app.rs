@@ -27,7 +27,7 @@ use crate::access::Access;
 use crate::errors::ApiError;
 use crate::metrics::Metrics;
 use crate::rate_limit;
-use crate::routes::{admin, batch, channels, contacts, docs, message_lists, messages, tags, uploads};
+use crate::routes::{admin, batch, channels, contacts, docs, message_lists, messages, quiet_hours, tags, uploads};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MESSAGEBIRD_REQUEST_ID: HeaderName = HeaderName::from_static("messagebird-request-id");
@@ -113,6 +113,13 @@ fn resources() -> Vec<Served> {
         resource("/workspaces/{workspaceId}/channels/{channelId}", "GET").route(web::get().to(channels::get_channel)),
         resource("/workspaces/{workspaceId}/channels/{channelId}/contacts/{contactId}", "GET")
             .route(web::get().to(contacts::get_contact)),
+        resource("/workspaces/{workspaceId}/quiet-hours", "GET, PUT")
+            .route(web::get().to(quiet_hours::get_quiet_hours))
+            .route(web::put().to(quiet_hours::put_quiet_hours)),
+        resource("/workspaces/{workspaceId}/channels/{channelId}/quiet-hours", "GET, PUT, DELETE")
+            .route(web::get().to(quiet_hours::get_channel_quiet_hours))
+            .route(web::put().to(quiet_hours::put_channel_quiet_hours))
+            .route(web::delete().to(quiet_hours::delete_channel_quiet_hours)),
         resource("/workspaces/{workspaceId}/tags", "GET").route(web::get().to(tags::list_tags)),
         resource("/workspaces/{workspaceId}/channels/{channelId}/presigned-upload", "POST")
             .route(web::post().to(uploads::refuse_channel_upload)),

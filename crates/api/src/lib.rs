@@ -26,6 +26,8 @@ mod reader;
 
 mod wire;
 
+mod timing;
+
 mod admission;
 
 mod cursor;

@@ -21,6 +21,8 @@ pub(crate) mod parameters;
 
 pub(crate) mod plan;
 
+pub(crate) mod quiet_hours;
+
 mod actions;
 
 mod body;

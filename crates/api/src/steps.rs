@@ -96,7 +96,16 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         let (workspace, connector) = (WorkspaceId(Uuid::nil()), Uuid::nil());
         let id = ChannelId(Uuid::nil());
-        let channel = Channel { id, workspace, connector, settings, revision: 1, created_at: now, updated_at: now };
+        let channel = Channel {
+            id,
+            workspace,
+            connector,
+            settings,
+            quiet_hours: None,
+            revision: 1,
+            created_at: now,
+            updated_at: now,
+        };
         let settings = Workspace {
             id: workspace,
             organization: OrganizationId(Uuid::nil()),
@@ -106,6 +115,7 @@ mod tests {
             request_limits: RequestLimits { posts_per_second: 500, gets_per_second: 50 },
             body_retention_days: 30,
             weight: 1,
+            quiet_hours: None,
             created_at: now,
             updated_at: now,
         };

@@ -6,6 +6,8 @@ pub(crate) mod body;
 
 pub(crate) mod channel_query;
 
+pub(crate) mod gates;
+
 pub(crate) mod mentions;
 
 pub(crate) mod message_query;
@@ -19,6 +21,8 @@ pub(crate) mod plan;
 pub(crate) mod platforms;
 
 pub(crate) mod query;
+
+pub(crate) mod quiet_hours;
 
 pub(crate) mod receiver;
 

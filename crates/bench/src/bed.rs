@@ -26,7 +26,7 @@ const NUMBER: &str = "+254110090747";
 const PROVIDER_KEY: &str = "bench-key";
 const ACT: Act<'_> = Act { actor: "bench", name: "bench" };
 /// What fills with messages.
-const CLEAR: &str = "TRUNCATE messages, message_keys, outbox, attempts, contacts, message_tags, tags";
+const CLEAR: &str = "TRUNCATE messages, message_keys, outbox, attempts, message_events, contacts, message_tags, tags";
 
 /// A database with one tenant, and the cluster it lives in.
 pub(crate) struct Bed {

@@ -110,6 +110,14 @@ pub fn expired(progress: &Progress, gate: Option<GateReason>) -> Failure {
     Failure { code, source: FailureSource::Tuma, source_code: rule.to_owned(), reason: String::new() }
 }
 
+/// How a message ends whose validity is over before quiet hours are.
+#[must_use]
+pub fn expired_in_quiet_hours(progress: &Progress) -> Failure {
+    let code = if progress.maybe_sent { FailureCode::OutcomeUnknown } else { FailureCode::ValidityExpired };
+    let source_code = "expired-in-quiet-hours".to_owned();
+    Failure { code, source: FailureSource::Tuma, source_code, reason: String::new() }
+}
+
 /// How a message ends whose tries are used up by claims that nobody settled: it kept breaking its sender.
 #[must_use]
 pub fn worn_out(progress: &Progress) -> Failure {

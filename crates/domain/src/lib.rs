@@ -37,6 +37,8 @@ pub mod quiet_hours;
 
 pub mod schedule;
 
+pub mod spread;
+
 pub mod outcome;
 
 pub mod retry;

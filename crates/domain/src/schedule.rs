@@ -17,6 +17,12 @@ pub enum DueReason {
     BackOff,
     /// The end of quiet hours.
     QuietHours,
+    /// Its place in the time over which quiet hours let go what they held.
+    Released,
+    /// The end of a pause of one of its tags; with a pause that names none, the end of its validity.
+    Paused,
+    /// Its release: an operator holds it. Its instant is the end of its validity.
+    Held,
     /// The channel's gate, which closed while the message was being sent.
     Gate,
     /// The recipient's own pace: one number may not write to another as often as it likes.
@@ -29,8 +35,18 @@ pub enum DueReason {
 
 impl DueReason {
     /// All.
-    pub const ALL: [Self; 7] =
-        [Self::Requested, Self::BackOff, Self::QuietHours, Self::Gate, Self::Recipient, Self::Order, Self::Claimed];
+    pub const ALL: [Self; 10] = [
+        Self::Requested,
+        Self::BackOff,
+        Self::QuietHours,
+        Self::Released,
+        Self::Paused,
+        Self::Held,
+        Self::Gate,
+        Self::Recipient,
+        Self::Order,
+        Self::Claimed,
+    ];
 
     /// The word stored.
     #[must_use]
@@ -39,6 +55,9 @@ impl DueReason {
             Self::Requested => "requested",
             Self::BackOff => "back_off",
             Self::QuietHours => "quiet_hours",
+            Self::Released => "released",
+            Self::Paused => "paused",
+            Self::Held => "held",
             Self::Gate => "gate",
             Self::Recipient => "recipient",
             Self::Order => "order",

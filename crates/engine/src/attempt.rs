@@ -38,9 +38,14 @@ impl Ready {
     pub(crate) fn new(message: Claimed, claimed_at: Instant, is_claimed_to_end: bool) -> Self {
         let has_turn = match message.waited_for {
             DueReason::Recipient | DueReason::BackOff => true,
-            DueReason::Requested | DueReason::QuietHours | DueReason::Gate | DueReason::Order | DueReason::Claimed => {
-                false
-            }
+            DueReason::Requested
+            | DueReason::Gate
+            | DueReason::Order
+            | DueReason::QuietHours
+            | DueReason::Released
+            | DueReason::Paused
+            | DueReason::Held
+            | DueReason::Claimed => false,
         };
         Self { message, claimed_at, is_claimed_to_end, has_turn, is_checked: false, was_aside: false }
     }

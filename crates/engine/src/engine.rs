@@ -13,12 +13,13 @@ use tokio::task::JoinHandle;
 use crate::beyond::{self, Others};
 use crate::chores::Chores;
 use crate::claimer::Claimer;
-use crate::lane::{Order, Shared};
+use crate::lane::Order;
 use crate::licence::Licence;
 use crate::metrics::Metrics;
 use crate::owner::Owner;
 use crate::settings::Settings;
 use crate::settler::Settler;
+use crate::shared::Shared;
 use crate::wake::Wake;
 
 /// Beyond the longest call, for settling what came last.

@@ -3,6 +3,8 @@
 //! One task a channel, and the only place where its gate and its pace live. It waits neither for a call nor for a claim:
 //! calls are tasks, claims are asked for, and what comes of both comes back here.
 
+mod holding;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,27 +13,25 @@ use domain::message::Lane as MessageLane;
 use domain::provider::Provider;
 use domain::schedule::DueReason;
 use jiff::Timestamp;
-use store::Store;
 use store::lease::Lease;
 use store::outbox::Room;
 use store::owned::OwnedChannel;
 use store::settle::{Attempt, Settlement};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::account::{Account, Contender};
 use crate::attempt::{self, Line, Made, Ready};
-use crate::claimer::{Answer, Claimer};
+use crate::claimer::Answer;
 use crate::gatekeeper::Gatekeeper;
-use crate::licence::Licence;
 use crate::looks::{Looks, NEVER};
-use crate::metrics::Metrics;
 use crate::pace::Pace;
+use crate::quiet::Quiet;
 use crate::ready::ReadyQueues;
-use crate::recipients::{ASIDE_MAX, Clearance, Recipients};
-use crate::settings::Settings;
-use crate::settler::{Settled, Settler};
+use crate::recipients::{ASIDE_MAX, Recipients};
+use crate::settler::Settled;
+use crate::shared::Shared;
 use crate::wake::LetterBox;
 
 /// Rows taken at once; more would only grow old waiting for their turn.
@@ -66,20 +66,6 @@ pub(crate) enum Order {
     Stop,
 }
 
-/// What lanes share.
-#[derive(Debug)]
-pub(crate) struct Shared<P> {
-    pub(crate) store: Store,
-    pub(crate) provider: Arc<P>,
-    pub(crate) settings: Settings,
-    pub(crate) metrics: Metrics,
-    pub(crate) replica: domain::id::ReplicaId,
-    pub(crate) calls: Arc<Semaphore>,
-    pub(crate) claimer: Claimer,
-    pub(crate) settler: Settler,
-    pub(crate) licence: Licence,
-}
-
 type Call = (OwnedSemaphorePermit, Option<Made>);
 
 /// The lane of a channel.
@@ -94,6 +80,7 @@ pub(crate) struct Lane<P> {
     weight: u32,
     gatekeeper: Gatekeeper,
     recipients: Recipients,
+    quiet: Quiet,
     letters: Arc<LetterBox>,
     looks: Looks,
     ready: ReadyQueues,
@@ -111,6 +98,7 @@ impl<P: Provider> Lane<P> {
         account: Option<Arc<Account>>,
         letters: Arc<LetterBox>,
     ) -> Self {
+        let quiet = Quiet::new(&owned);
         let settings = owned.channel.settings;
         let rate = settings.messages_per_second;
         let line = Line { number: settings.number, key: owned.key, longitude_spelling: settings.longitude_spelling };
@@ -124,6 +112,7 @@ impl<P: Provider> Lane<P> {
             weight: owned.weight,
             gatekeeper: Gatekeeper::new(owned.gate, shared.metrics.clone()),
             recipients: Recipients::new(settings.recipient_rate),
+            quiet,
             looks: Looks::new(letters.clone()),
             letters,
             ready: ReadyQueues::default(),
@@ -141,6 +130,7 @@ impl<P: Provider> Lane<P> {
             self.gatekeeper.record(&self.shared.store, &self.lease, pause).await;
             self.take_expired().await;
             self.clear_up().await;
+            self.plan_held().await;
             if *orders.borrow() != Order::Run {
                 break;
             }
@@ -300,6 +290,9 @@ impl<P: Provider> Lane<P> {
                 }
                 continue;
             }
+            if self.hold_next(now).await {
+                continue;
+            }
             if self.calls.len() >= self.calls_max || !self.is_allowed() {
                 return Instant::now() + SHORT_PAUSE;
             }
@@ -347,25 +340,6 @@ impl<P: Provider> Lane<P> {
         }
     }
 
-    /// Takes the next message out of the queue if its recipient's turn has not come; answers whether it did.
-    async fn hold_back_next(&mut self, now: Timestamp) -> bool {
-        let Some(clearance) = self.ready.next().map(|ready| self.recipients.clear(ready, now)) else { return false };
-        if clearance == Clearance::Go {
-            return false;
-        }
-        let Some(ready) = self.ready.remove() else { return false };
-        match clearance {
-            Clearance::Go => {}
-            Clearance::SetAside => self.recipients.set_aside(ready),
-            Clearance::Never => self.expire(ready).await,
-            Clearance::Wait(due_at, reason) => {
-                self.shared.metrics.held_back.with_label_values(&[reason.as_str()]).inc();
-                self.wait(ready, due_at, reason).await;
-            }
-        }
-        true
-    }
-
     /// Takes a turn of the channel, and of its account; else the time until there may be one.
     fn take_turn(&mut self) -> Result<(), Duration> {
         self.pace.hold()?;
@@ -389,7 +363,8 @@ impl<P: Provider> Lane<P> {
             Some(_) | None => self.looks.next(self.room()),
         };
         let aside = (self.recipients.aside() > 0).then_some(self.clear_up_at);
-        [look, aside].into_iter().flatten().min().unwrap_or_else(|| Instant::now() + NEVER)
+        let plan = self.quiet.plans_at().map(|at| self.instant_of(at));
+        [look, aside, plan].into_iter().flatten().min().unwrap_or_else(|| Instant::now() + NEVER)
     }
 
     fn start(&mut self, ready: Ready, permit: OwnedSemaphorePermit, now: Timestamp) {
@@ -425,14 +400,16 @@ impl<P: Provider> Lane<P> {
         if self.gatekeeper.apply(ruling.signal, now, &settings.gate, &self.lease, rule) {
             self.looks.look_now();
         }
-        let goes_on_at = match ruling.step {
+        let step = self.quiet.fit(&made.ready.message, ruling.step);
+        let step = step.unwrap_or_else(|| Step::Failed(decision::expired_in_quiet_hours(&progress)));
+        let goes_on_at = match step {
             Step::Wait { due_at, .. } => Some(due_at),
             Step::NextPart => Some(now),
             Step::Sent | Step::Failed(_) => None,
         };
         let next = self.recipients.end(&made.ready, goes_on_at, now);
         self.ready.push_front(next);
-        self.settle(made.ready, ruling.step, Some(made.attempt)).await;
+        self.settle(made.ready, step, Some(made.attempt)).await;
     }
 
     /// A claim that is not used: the message waits on, and no try is counted.

@@ -23,6 +23,8 @@ mod beyond;
 
 mod lane;
 
+mod shared;
+
 mod looks;
 
 mod claimer;
@@ -32,6 +34,8 @@ mod gather;
 mod ready;
 
 mod recipients;
+
+mod quiet;
 
 mod pace;
 

@@ -187,6 +187,8 @@ mod tests {
             maybe_sent: false,
             expires_at: second(3600),
             due_at,
+            use_case: None,
+            ignores_quiet_hours: false,
         }
     }
 

@@ -19,7 +19,7 @@ pub struct Metrics {
     pub settled: IntCounterVec,
     /// From the instant a message fell due to the call.
     pub due_to_call_seconds: Histogram,
-    /// Messages put off on account of their recipient, by reason.
+    /// Messages put off before a call, by reason.
     pub held_back: IntCounterVec,
     /// Results that changed nothing because their claim was superseded.
     pub results_superseded: IntCounter,
@@ -65,7 +65,7 @@ impl Metrics {
                     .buckets(seconds()?),
             )?,
             held_back: IntCounterVec::new(
-                Opts::new("tuma_messages_held_back_total", "Messages put off on account of their recipient"),
+                Opts::new("tuma_messages_held_back_total", "Messages put off before a call"),
                 &["reason"],
             )?,
             results_superseded: IntCounter::new("tuma_results_superseded_total", "Results whose claim was superseded")?,

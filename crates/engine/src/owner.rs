@@ -25,7 +25,8 @@ use tokio::time::Instant;
 
 use crate::account::Account;
 use crate::beyond::Others;
-use crate::lane::{Lane, Order, Shared};
+use crate::lane::{Lane, Order};
+use crate::shared::Shared;
 use crate::wake::{Due, Hints, Wake};
 
 /// A channel that cannot be run is tried again after this time.

@@ -146,7 +146,10 @@ impl Recipients {
         }
         let must_wait = first.is_some_and(|first| first.holds(now)) || self.is_preceded(key, &place(ready), now);
         // Who waited before comes in order, and before those who come anew.
-        let is_anew = matches!(message.waited_for, DueReason::Requested | DueReason::QuietHours) && message.part == 0;
+        let is_anew = matches!(
+            message.waited_for,
+            DueReason::Requested | DueReason::QuietHours | DueReason::Paused | DueReason::Held
+        ) && message.part == 0;
         let has_waited = was_away || was_sent_back || ready.was_aside || is_first || !is_anew;
         let aside = self.set_aside.get(key).map_or(0, VecDeque::len);
         if !has_waited && self.is_put_off(key, must_wait && aside >= ASIDE_EACH_MAX, now) {
@@ -297,6 +300,8 @@ mod tests {
             maybe_sent: false,
             expires_at: second(3600),
             due_at: second(0),
+            use_case: None,
+            ignores_quiet_hours: false,
         };
         Ready::new(message, Instant::now(), false)
     }

@@ -12,6 +12,7 @@ use domain::id::{ChannelId, ContactId, MessageId, WorkspaceId};
 use domain::message::{Lane, MessageKey, Tag};
 use domain::options::{FrequencyCap, Options};
 use domain::phone::PhoneNumber;
+use domain::schedule::DueReason;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -67,15 +68,17 @@ pub struct NewMessage {
     pub expires_at: Timestamp,
     /// May go from this instant on.
     pub due_at: Timestamp,
+    /// What it waits for until then.
+    pub due_reason: DueReason,
     /// Lane it waits in.
     pub lane: Lane,
-    /// Why it is not sent at all: stored as rejected, and not queued.
+    /// Why it is not sent at all: stored with the status of the failure, and not queued.
     pub rejected: Option<Rejection>,
     /// Accepted at.
     pub created_at: Timestamp,
 }
 
-/// Why a message is stored as rejected.
+/// Why a message has ended when it is stored.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rejection {
     /// Failure code.
@@ -112,11 +115,11 @@ WITH input AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bytea[], $8::text[],
         $9::text[], $10::text[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[],
         $16::smallint[], $17::timestamptz[], $18::text[], $19::text[], $20::text[], $21::uuid[], $22::uuid[],
-        $23::integer[], $24::text[])
+        $23::integer[], $24::text[], $25::text[], $26::text[])
     AS t (workspace_id, message_id, channel_id, contact_id, recipient, message_key, fingerprint, body,
         parts, reference, tags, meta, scheduled_for, expires_at, due_at,
         lane, created_at, template, options, use_case, batch_id, collapse_id,
-        failure_code, reason)
+        failure_code, reason, status, due_reason)
 ), keyed AS (
     INSERT INTO message_keys (workspace_id, message_key, message_id, fingerprint)
     SELECT workspace_id, message_key, message_id, fingerprint FROM input
@@ -132,7 +135,7 @@ WITH input AS (
     SELECT workspace_id, message_id, channel_id, contact_id, recipient, body, template, parts, reference,
         CASE WHEN tags = '' THEN '{}' ELSE string_to_array(tags, ',') END,
         meta, options, use_case, batch_id, scheduled_for, expires_at,
-        CASE WHEN failure_code IS NULL THEN $25 ELSE $26 END, reason, failure_code,
+        status, reason, failure_code,
         CASE WHEN failure_code IS NULL THEN NULL ELSE $27 END, CASE WHEN failure_code IS NULL THEN NULL ELSE '' END,
         created_at, created_at, created_at
     FROM fresh
@@ -144,14 +147,14 @@ WITH input AS (
     ON CONFLICT (workspace_id, contact_id) DO NOTHING
 ), queued AS (
     INSERT INTO outbox (workspace_id, message_id, channel_id, lane, due_at, due_reason, expires_at, collapse_id)
-    SELECT workspace_id, message_id, channel_id, lane, due_at, $28, expires_at, collapse_id
+    SELECT workspace_id, message_id, channel_id, lane, due_at, due_reason, expires_at, collapse_id
     FROM fresh WHERE failure_code IS NULL
 ), tagged AS (
     INSERT INTO message_tags (workspace_id, tag, message_id)
     SELECT workspace_id, unnest(tags), message_id FROM stored
 ), counted AS (
     INSERT INTO tags (workspace_id, tag, slot, messages, created_at, last_used_at)
-    SELECT t.workspace_id, t.tag, pg_backend_pid() % $29, sum(1), min(t.created_at), max(t.created_at)
+    SELECT t.workspace_id, t.tag, pg_backend_pid() % $28, sum(1), min(t.created_at), max(t.created_at)
     FROM (SELECT workspace_id, unnest(tags) AS tag, created_at FROM stored) t
     GROUP BY t.workspace_id, t.tag ORDER BY t.workspace_id, t.tag COLLATE \"C\"
     ON CONFLICT (workspace_id, tag, slot) DO UPDATE SET messages = tags.messages + excluded.messages,

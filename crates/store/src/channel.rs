@@ -6,6 +6,7 @@ use domain::content::LongitudeSpelling;
 use domain::id::{ChannelId, WorkspaceId};
 use domain::message::MessageType;
 use domain::phone::PhoneNumber;
+use domain::quiet_hours::QuietHours;
 use domain::spacing::RecipientRate;
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 use crate::audit::Act;
 use crate::client::{Store, get};
 use crate::error::Error;
+use crate::quiet_hours::quiet_hours;
 use crate::vault::Place;
 
 /// Where provider keys are sealed for.
@@ -78,6 +80,8 @@ pub struct Channel {
     pub connector: Uuid,
     /// Settings.
     pub settings: ChannelSettings,
+    /// Its own quiet hours, in place of its workspace's.
+    pub quiet_hours: Option<QuietHours>,
     /// Rises with every change.
     pub revision: i64,
     /// Made at.
@@ -92,7 +96,7 @@ WITH made AS (
         account_id, account_messages_per_second, recipient_interval_seconds, recipient_burst)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $12, $13, $14, $15, $16)
     RETURNING workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours
 ), leased AS (
     INSERT INTO channel_leases (workspace_id, channel_id) SELECT workspace_id, channel_id FROM made
 ), noted AS (
@@ -100,7 +104,7 @@ WITH made AS (
     SELECT workspace_id, $10, $11, channel_id::text, name FROM made
 )
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst FROM made";
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours FROM made";
 
 const UPDATE: &str = "-- store.channel.update
 WITH changed AS (
@@ -109,27 +113,27 @@ WITH changed AS (
         recipient_interval_seconds = $15, recipient_burst = $16, revision = revision + 1, updated_at = clock_timestamp()
     WHERE workspace_id = $1 AND channel_id = $2 AND revision = $9
     RETURNING workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours
 ), noted AS (
     INSERT INTO audit (workspace_id, actor, act, subject, detail)
     SELECT workspace_id, $10, $11, channel_id::text, name FROM changed
 )
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst FROM changed";
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours FROM changed";
 
 const GET: &str = "-- store.channel.get
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours
 FROM channels WHERE workspace_id = $1 AND channel_id = $2";
 
 const LIST: &str = "-- store.channel.list
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours
 FROM channels WHERE workspace_id = $1 AND channel_id > $2 AND ($4::text IS NULL OR status = $4) ORDER BY channel_id LIMIT $3";
 
 const LIST_BACKWARDS: &str = "-- store.channel.list_backwards
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours
 FROM channels WHERE workspace_id = $1 AND channel_id < $2 AND ($4::text IS NULL OR status = $4) ORDER BY channel_id DESC LIMIT $3";
 
 const KEYS: &str = "-- store.channel.provider_keys
@@ -318,6 +322,7 @@ pub(crate) fn channel(row: &Row) -> Result<Channel, Error> {
             account_messages_per_second: get::<Option<i32>>(row, 12)?.map(rate).transpose()?,
             recipient_rate: RecipientRate { interval_seconds: rate(get(row, 13)?)?, burst: rate(get(row, 14)?)? },
         },
+        quiet_hours: quiet_hours(row, 15)?,
         revision: get(row, 8)?,
         created_at: get(row, 9)?,
         updated_at: get(row, 10)?,

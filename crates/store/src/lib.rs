@@ -52,6 +52,8 @@ pub mod lease;
 
 pub mod gate;
 
+pub mod quiet_hours;
+
 pub mod owned;
 
 pub mod outbox;

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::client::{Params, Store, get};
 use crate::error::Error;
 use crate::lease::Lease;
+use crate::quiet_hours::ignores_quiet_hours;
 
 const CLAIMED: &str = DueReason::Claimed.as_str();
 
@@ -50,6 +51,10 @@ pub struct Claimed {
     pub expires_at: Timestamp,
     /// The instant it fell due at.
     pub due_at: Timestamp,
+    /// What it is for, as the caller says.
+    pub use_case: Option<String>,
+    /// Whether it goes in quiet hours, too.
+    pub ignores_quiet_hours: bool,
 }
 
 /// When the owner of a channel should look at it again.
@@ -132,7 +137,7 @@ WITH input AS MATERIALIZED (
         due.due_reason
 )
 SELECT c.workspace_id, c.message_id, c.claim, c.part, c.tries, c.maybe_sent, c.expires_at, c.due_at, m.recipient, m.parts, c.lane,
-    c.channel_id, c.due_reason
+    c.channel_id, c.due_reason, m.use_case, m.options
 FROM claimed c JOIN messages m ON m.workspace_id = c.workspace_id AND m.message_id = c.message_id
 ORDER BY c.channel_id, c.lane, c.due_at, c.message_id";
 
@@ -151,7 +156,7 @@ WITH due AS MATERIALIZED (
         due.due_reason
 )
 SELECT c.workspace_id, c.message_id, c.claim, c.part, c.tries, c.maybe_sent, c.expires_at, c.due_at, m.recipient, m.parts, c.lane,
-    c.channel_id, c.due_reason
+    c.channel_id, c.due_reason, m.use_case, m.options
 FROM claimed c JOIN messages m ON m.workspace_id = c.workspace_id AND m.message_id = c.message_id
 ORDER BY c.expires_at, c.message_id";
 
@@ -294,5 +299,7 @@ fn claimed_row(row: &Row) -> Result<Claimed, Error> {
         lane: lane(get(row, 10)?)?,
         channel: ChannelId(get(row, 11)?),
         waited_for: DueReason::from_word(get(row, 12)?).ok_or_else(|| Error::corrupt("due reason"))?,
+        use_case: get(row, 13)?,
+        ignores_quiet_hours: ignores_quiet_hours(get(row, 14)?)?,
     })
 }

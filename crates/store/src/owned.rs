@@ -2,6 +2,7 @@
 
 use domain::gate::Gate;
 use domain::id::{ChannelId, WorkspaceId};
+use domain::quiet_hours::QuietHours;
 use secrecy::SecretString;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -10,6 +11,7 @@ use crate::channel::{Channel, channel, key_place};
 use crate::client::{Store, get};
 use crate::error::Error;
 use crate::gate::gate;
+use crate::quiet_hours::{Planning, quiet_hours};
 
 /// A channel with all that is needed to send for it.
 #[derive(Clone, Debug)]
@@ -22,12 +24,17 @@ pub struct OwnedChannel {
     pub gate: Option<Gate>,
     /// Share of its workspace where several contend for an account's limit.
     pub weight: u32,
+    /// Its own quiet hours, else its workspace's.
+    pub quiet_hours: Option<QuietHours>,
+    /// Whether what former ones held was planned anew.
+    pub planning: Planning,
 }
 
 const LOAD: &str = "-- store.owned.load
 SELECT c.workspace_id, c.channel_id, c.connector_id, c.name, c.number, c.message_type, c.messages_per_second, c.status, c.revision,
     c.created_at, c.updated_at, c.longitude_spelling, c.account_messages_per_second, c.recipient_interval_seconds,
-    c.recipient_burst, c.provider_key, c.account_id, w.weight, g.reason, g.since, g.until, g.closings
+    c.recipient_burst, c.quiet_hours, c.provider_key, c.account_id, w.weight, w.quiet_hours, c.holds_changed_at,
+    c.holds_planned_at, g.reason, g.since, g.until, g.closings
 FROM unnest($1::uuid[], $2::uuid[]) AS i (workspace_id, channel_id)
 JOIN channels c ON c.workspace_id = i.workspace_id AND c.channel_id = i.channel_id
 JOIN workspaces w ON w.workspace_id = c.workspace_id
@@ -57,7 +64,7 @@ impl Store {
             let loaded = self.owned_channel(row);
             if let Ok(loaded) = &loaded {
                 let account = self.vault.account_id(&loaded.key);
-                if get::<Option<Uuid>>(row, 16)? != Some(account) {
+                if get::<Option<Uuid>>(row, 17)? != Some(account) {
                     misnamed.0.push(loaded.channel.workspace.0);
                     misnamed.1.push(channel.0);
                     misnamed.2.push(account);
@@ -74,9 +81,15 @@ impl Store {
 
     fn owned_channel(&self, row: &Row) -> Result<OwnedChannel, Error> {
         let channel = channel(row)?;
-        let key = self.vault.open(get(row, 15)?, key_place(channel.workspace, channel.id))?;
-        let is_closed = get::<Option<&str>>(row, 18)?.is_some();
-        let gate = is_closed.then(|| gate(row, 18)).transpose()?;
-        Ok(OwnedChannel { channel, key, gate, weight: u32::try_from(get::<i32>(row, 17)?).map_err(Error::corrupt)? })
+        let key = self.vault.open(get(row, 16)?, key_place(channel.workspace, channel.id))?;
+        let is_closed = get::<Option<&str>>(row, 22)?.is_some();
+        let gate = is_closed.then(|| gate(row, 22)).transpose()?;
+        let weight = u32::try_from(get::<i32>(row, 18)?).map_err(Error::corrupt)?;
+        let quiet_hours = match &channel.quiet_hours {
+            Some(own) => Some(own.clone()),
+            None => quiet_hours(row, 19)?,
+        };
+        let planning = Planning { changed_at: get(row, 20)?, planned_at: get(row, 21)? };
+        Ok(OwnedChannel { channel, key, gate, weight, quiet_hours, planning })
     }
 }

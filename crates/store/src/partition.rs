@@ -43,7 +43,8 @@ const INSERTED: &str = "autovacuum_vacuum_insert_scale_factor = 0.05";
 const UPDATED: &str = "fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02,
     autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.02";
 /// Partitioned tables with the storage of their partitions, those that others belong to last.
-const TABLES: [(&str, &str); 3] = [("attempts", INSERTED), ("message_tags", INSERTED), ("messages", UPDATED)];
+const TABLES: [(&str, &str); 4] =
+    [("attempts", INSERTED), ("message_events", INSERTED), ("message_tags", INSERTED), ("messages", UPDATED)];
 
 /// What making partitions came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -77,16 +78,17 @@ impl Expired {
 const LIST: &str = "-- store.partition.list
 SELECT p.relname::text, c.relname::text FROM pg_inherits i
 JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent
-WHERE i.inhparent = ANY (ARRAY['messages'::regclass, 'attempts'::regclass, 'message_tags'::regclass])
+WHERE i.inhparent = ANY (ARRAY['messages'::regclass, 'attempts'::regclass, 'message_tags'::regclass, 'message_events'::regclass])
 ORDER BY c.relname";
 
 const DEFAULTS_USED: &str = "-- store.partition.defaults_used
-SELECT EXISTS (SELECT FROM attempts_default), EXISTS (SELECT FROM message_tags_default), EXISTS (SELECT FROM messages_default)";
+SELECT EXISTS (SELECT FROM attempts_default), EXISTS (SELECT FROM message_events_default), EXISTS (SELECT FROM message_tags_default),
+    EXISTS (SELECT FROM messages_default)";
 
 const PROMISES: &str = "-- store.partition.promises
 SELECT p.relname::text, substr(n.conname::text, length(p.relname) + length('_not_') + 1) FROM pg_constraint n
 JOIN pg_inherits i ON i.inhrelid = n.conrelid JOIN pg_class p ON p.oid = i.inhparent
-WHERE i.inhparent = ANY (ARRAY['messages'::regclass, 'attempts'::regclass, 'message_tags'::regclass])
+WHERE i.inhparent = ANY (ARRAY['messages'::regclass, 'attempts'::regclass, 'message_tags'::regclass, 'message_events'::regclass])
 AND n.contype = 'c' AND starts_with(n.conname, p.relname || '_not_')
 ORDER BY n.conname";
 

@@ -3,12 +3,14 @@
 use domain::id::{OrganizationId, WorkspaceId};
 use domain::links::LinkParameters;
 use domain::options::FrequencyCap;
+use domain::quiet_hours::QuietHours;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use crate::audit::Act;
 use crate::client::{Store, get};
 use crate::error::Error;
+use crate::quiet_hours::quiet_hours;
 
 /// A workspace.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,6 +31,8 @@ pub struct Workspace {
     pub body_retention_days: u32,
     /// Its share where several workspaces contend for the limit of one provider account.
     pub weight: u32,
+    /// Quiet hours of its channels that have none of their own.
+    pub quiet_hours: Option<QuietHours>,
     /// Made at.
     pub created_at: Timestamp,
     /// Last changed at.
@@ -69,13 +73,13 @@ WITH made AS (
     INSERT INTO workspaces (workspace_id, organization_id, name)
     SELECT $1, organization_id, $2 FROM installation
     RETURNING workspace_id, organization_id, name, created_at, updated_at,
-        frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days, weight
+        frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days, weight, quiet_hours
 ), noted AS (
     INSERT INTO audit (workspace_id, actor, act, subject, detail)
     SELECT workspace_id, $3, $4, workspace_id::text, name FROM made
 )
 SELECT workspace_id, organization_id, name, created_at, updated_at,
-    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days, weight
+    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days, weight, quiet_hours
 FROM made";
 
 // Owners of its channels learn of a weight as of a change of the channel.
@@ -87,7 +91,7 @@ WITH changed AS (
         body_retention_days = coalesce($10, body_retention_days), weight = coalesce($11, weight), updated_at = clock_timestamp()
     WHERE workspace_id = $1
     RETURNING workspace_id, organization_id, name, created_at, updated_at,
-        frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days, weight
+        frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days, weight, quiet_hours
 ), noted AS (
     INSERT INTO audit (workspace_id, actor, act, subject, detail)
     SELECT workspace_id, $8, $9, workspace_id::text, name FROM changed
@@ -96,17 +100,17 @@ WITH changed AS (
     WHERE workspace_id = $1 AND (SELECT weight FROM workspaces WHERE workspace_id = $1) <> $11::integer
 )
 SELECT workspace_id, organization_id, name, created_at, updated_at,
-    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days, weight
+    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days, weight, quiet_hours
 FROM changed";
 
 const GET: &str = "-- store.workspace.get
 SELECT workspace_id, organization_id, name, created_at, updated_at,
-    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days, weight
+    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days, weight, quiet_hours
 FROM workspaces WHERE workspace_id = $1";
 
 const LIST: &str = "-- store.workspace.list
 SELECT workspace_id, organization_id, name, created_at, updated_at,
-    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days, weight
+    frequency_cap_messages, frequency_cap_days, link_parameters, posts_per_second, gets_per_second, body_retention_days, weight, quiet_hours
 FROM workspaces
 WHERE workspace_id > $1 ORDER BY workspace_id LIMIT $2";
 
@@ -192,5 +196,6 @@ fn workspace(row: &Row) -> Result<Workspace, Error> {
         request_limits: RequestLimits { posts_per_second: number(8)?, gets_per_second: number(9)? },
         body_retention_days: number(10)?,
         weight: number(11)?,
+        quiet_hours: quiet_hours(row, 12)?,
     })
 }

@@ -7,7 +7,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use super::errors::{self, ErrorAnswer, HEADERS, ValidationErrorAnswer};
-use crate::routes::{admin, batch, channels, contacts, docs, message_lists, messages, tags, uploads};
+use crate::routes::{admin, batch, channels, contacts, docs, message_lists, messages, quiet_hours, tags, uploads};
 
 /// Named requests, shown with the operations that take them.
 const EXAMPLES: &str = include_str!("examples.json");
@@ -36,6 +36,11 @@ const EVERYWHERE: [&str; 2] = ["x-request-id", "messagebird-request-id"];
         channels::get_channel,
         contacts::get_contact,
         tags::list_tags,
+        quiet_hours::get_quiet_hours,
+        quiet_hours::put_quiet_hours,
+        quiet_hours::get_channel_quiet_hours,
+        quiet_hours::put_channel_quiet_hours,
+        quiet_hours::delete_channel_quiet_hours,
         uploads::refuse_channel_upload,
         uploads::refuse_workspace_upload,
         admin::workspaces::create_workspace,
@@ -59,6 +64,7 @@ const EVERYWHERE: [&str; 2] = ["x-request-id", "messagebird-request-id"];
     tags(
         (name = "Messages", description = "Sending and reading."),
         (name = "Channels", description = "Channels, their contacts, tags."),
+        (name = "Quiet hours", description = "When messages of some use cases are not sent."),
         (name = "Admin", description = "Workspaces, channels, access keys, erasures; opened by the admin token."),
         (name = "Documentation", description = "This document."),
     )
@@ -119,12 +125,13 @@ fn refer<'a>(response: &mut Value, headers: impl Iterator<Item = &'a &'a str>) {
     }
 }
 
-/// Named examples of requests, by path.
+/// Named examples of requests, by path: of what is posted there, else of what is put.
 fn add_examples(document: &mut Value) {
     let examples: Map<String, Value> = serde_json::from_str(EXAMPLES).unwrap_or_default();
     for (path, examples) in examples {
-        let operation = document["paths"].get_mut(&path).and_then(|item| item.get_mut("post"));
-        if let Some(body) = operation.and_then(|operation| operation.get_mut("requestBody")) {
+        let Some(item) = document["paths"].get_mut(&path).and_then(Value::as_object_mut) else { continue };
+        let method = if item.contains_key("post") { "post" } else { "put" };
+        if let Some(body) = item.get_mut(method).and_then(|operation| operation.get_mut("requestBody")) {
             body["content"]["application/json"]["examples"] = examples;
         }
     }
@@ -218,6 +225,10 @@ mod tests {
             ("Template.name", "maxLength", limits::TEMPLATE_NAME_CHARS_MAX),
             ("Template.parameters", "maxItems", limits::TEMPLATE_PLACEHOLDERS_MAX + limits::TEMPLATE_BUTTONS_MAX + 1),
             ("StringParameter.value", "maxLength", limits::TEMPLATE_BODY_UNITS_MAX),
+            ("QuietHoursRequest.windows", "maxItems", limits::QUIET_WINDOWS_MAX),
+            ("QuietHoursRequest.holidays", "maxItems", limits::QUIET_HOLIDAYS_MAX),
+            ("QuietHoursRequest.appliesTo", "maxItems", limits::QUIET_USE_CASES_MAX),
+            ("QuietHoursRequest.spreadSeconds", "maximum", size(limits::QUIET_SPREAD_SECONDS_MAX)),
             ("MessageRequest.collapseKey", "maxLength", limits::COLLAPSE_KEY_CHARS_MAX),
             ("ShortLinks.domain", "maxLength", limits::SHORT_LINK_DOMAIN_CHARS_MAX),
             ("BatchRequest.messageRequests", "maxItems", limits::BATCH_MESSAGES_MAX),

@@ -10,15 +10,16 @@ pub(crate) struct Plan {
     would_accept: bool,
     /// All that is wrong with the request, texts by path; empty when it would be accepted.
     violations: std::collections::BTreeMap<String, Vec<String>>,
-    /// When it would be sent; `null` when it would not be.
+    /// When it would be sent at the earliest; `null` when it would not be: refused, or not allowed to go before its validity
+    /// ends, so that it would be accepted and fail at once.
     #[schema(required = true, format = DateTime)]
     send_at: Option<String>,
-    /// When it would not be sent any more.
+    /// When it would not be sent any more; `null` where it would be refused.
     #[schema(required = true, format = DateTime)]
     expires_at: Option<String>,
-    /// What it must pass before it is sent, in this order.
+    /// What it must pass before it is sent, in this order; empty where it would be refused.
     gates: Vec<Gate>,
-    /// The calls it would become.
+    /// The calls it would become; none where it would not be sent.
     lipachat_calls: Vec<LipachatCall>,
 }
 
@@ -26,17 +27,33 @@ pub(crate) struct Plan {
 #[derive(ToSchema)]
 pub(crate) struct Gate {
     /// Which one.
-    #[schema(examples("quietHours"))]
-    gate: String,
-    /// Whether it lets the message through.
-    #[schema(examples("closed"))]
-    verdict: String,
-    /// Until when it stays closed.
+    gate: GateName,
+    /// Whether it lets the message through at the time the message asks for.
+    verdict: Verdict,
+    /// Until when it stays closed; `null` when it is open or does not open again.
     #[schema(required = true, format = DateTime)]
     until: Option<String>,
     /// The setting that decides.
     #[schema(examples("workspace.quietHours windows[0], zone Africa/Nairobi"))]
     setting: String,
+}
+
+/// Which gate it is.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum GateName {
+    Schedule,
+    QuietHours,
+    Validity,
+    ChannelRate,
+}
+
+/// Whether a gate lets a message through.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Verdict {
+    Open,
+    Closed,
 }
 
 /// A call to Lipachat.

@@ -2,8 +2,11 @@
 
 use domain::limits::{
     LINK_PARAMETER_VALUE_CHARS_MAX, LINK_PARAMETERS_MAX, TAG_CHARS_MAX, TEMPLATE_BODY_UNITS_MAX, URL_CHARS_MAX,
+    USE_CASE_CHARS_MAX,
 };
-use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::schema::{
+    AdditionalProperties, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type,
+};
 
 use crate::routes::admin::NAME_CHARS_MAX;
 use crate::wire::shape::TEXT_CHARS_MAX;
@@ -20,6 +23,11 @@ const PHONE_NUMBER_CHARS_MAX: usize = 64;
 const MEDIA_URL: &str = r"^[Hh][Tt][Tt][Pp][Ss]://[^\s\x00-\x1f\x7f-\x9f]+$";
 /// `1`, `body.1`, `header`, `header.media`, `button.0`.
 const PLACEHOLDER: &str = r"^(header|header\.media|button\.0*[0-9]|(body\.)?0*([1-9][0-9]?|100))$";
+
+/// A time of day to the minute.
+const TIME_OF_DAY: &str = "^([01][0-9]|2[0-3]):[0-5][0-9]$";
+/// A date of a year in four digits.
+const DATE: &str = "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$";
 
 /// Functions that give the schema of one word.
 macro_rules! words {
@@ -85,6 +93,11 @@ texts! { media_url:
     file_url("https://cdn.example.org/d.pdf"),
 }
 
+texts! { time_of_day:
+    window_start("When it begins, `HH:MM`.", "21:00"),
+    window_end("When it is over, `HH:MM`: the next day where it is before `start`; never the same.", "08:00"),
+}
+
 fn text_or_null() -> SchemaType {
     SchemaType::from_iter([Type::String, Type::Null])
 }
@@ -110,6 +123,40 @@ fn phone_number(schema_type: impl Into<SchemaType>, description: &str, examples:
         .pattern(Some(PHONE_NUMBER))
         .description(Some(description))
         .examples(examples.iter().copied())
+        .build()
+}
+
+fn time_of_day(description: &str, example: &str) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(TIME_OF_DAY))
+        .description(Some(description))
+        .examples([example])
+        .build()
+}
+
+/// A date that quiet hours close.
+pub(super) fn holiday() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)))
+        .pattern(Some(DATE))
+        .description(Some("A date, `YYYY-MM-DD`."))
+        .examples(["2026-12-25"])
+        .build()
+}
+
+/// A use case that quiet hours hold.
+pub(super) fn held_use_case() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(USE_CASE_CHARS_MAX))
+        .pattern(Some(NAME))
+        .description(Some(format!(
+            "1 to {USE_CASE_CHARS_MAX} characters without control characters, not only white space."
+        )))
+        .examples(["marketing"])
         .build()
 }
 

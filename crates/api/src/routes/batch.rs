@@ -181,7 +181,7 @@ fn count(api: &Api, channel: &Channel, fates: &[Fate]) {
     let mut due: [Option<Timestamp>; Lane::ALL.len()] = Default::default();
     for fate in fates {
         match fate {
-            Fate::Stored(message, _) if message.rejected.is_some() => {}
+            Fate::Stored(message, _) if is_refused(message) => {}
             Fate::Stored(message, accepted) => {
                 api.metrics.accepted.inc();
                 if *accepted == Accepted::New && message.due_at <= message.created_at {
@@ -195,6 +195,11 @@ fn count(api: &Api, channel: &Channel, fates: &[Fate]) {
     for (lane, due_at) in Lane::ALL.into_iter().zip(due).filter_map(|(lane, at)| Some((lane, at?))) {
         (api.due)(channel.id, lane, due_at);
     }
+}
+
+/// Whether an item is no message: one that only comes too late is.
+fn is_refused(message: &NewMessage) -> bool {
+    message.rejected.as_ref().is_some_and(|rejection| rejection.code == FailureCode::InvalidInput)
 }
 
 async fn outcomes(api: &Api, channel: &Channel, fates: &[Fate]) -> Result<Vec<Outcome>, ApiError> {

@@ -5,7 +5,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::content::Part;
 use domain::id::{MessageId, PartId};
-use domain::schedule;
+use domain::schedule::Fit;
 use domain::violation::Violations;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -24,6 +24,8 @@ use crate::openapi::message::Message as MessageAnswer;
 use crate::openapi::message_request::MessageRequest as MessageRequestBody;
 use crate::openapi::parameters::{ChannelPath, DryRunQuery, IdempotencyKey, MessagePath};
 use crate::openapi::plan::Plan;
+use crate::timing::Timing;
+use crate::wire::gates;
 use crate::wire::mentions::Mentions;
 use crate::wire::plan::{self, PlanView};
 use crate::wire::query::{DryRun, read_dry_run, read_none};
@@ -75,7 +77,7 @@ pub(crate) async fn send_message(
     };
     let read = read(&body, &channel, context);
     match (dry_run, read) {
-        (Some(DryRun { .. }), read) => Ok(HttpResponse::Ok().json(plan(&api, &channel, read, context.now))),
+        (Some(DryRun { .. }), read) => Ok(HttpResponse::Ok().json(plan(&api, &channel, &settings, read, context.now))),
         (None, Ok(read)) => accept(&api, &channel, &settings, read, &body, context.now).await,
         (None, Err(violations)) => {
             let under_key = request::key_of(&body, context.header_key).map(|key| (key, &body));
@@ -136,20 +138,26 @@ async fn replay(api: &Api, channel: &Channel, first: MessageId) -> Result<HttpRe
 }
 
 /// What would become of a request.
-fn plan(api: &Api, channel: &Channel, read: Result<MessageRequest, Violations>, now: Timestamp) -> PlanView {
+fn plan(
+    api: &Api,
+    channel: &Channel,
+    workspace: &Workspace,
+    read: Result<MessageRequest, Violations>,
+    now: Timestamp,
+) -> PlanView {
     let request = match read {
         Ok(request) => request,
         Err(violations) => return plan::refused(&violations),
     };
     let settings = &channel.settings;
-    let validity = request.validity_seconds.unwrap_or(settings.message_type.validity_seconds_default());
+    let timing = Timing::of(channel, workspace, &request, now);
+    let gates = gates::of(&timing, &request, settings, now);
     let parts = request.contents.into_iter().map(|content| Part { id: PartId(Uuid::new_v4()), content });
     let preview = |part| api.preview.preview(&part, &settings.number, &request.recipient, settings.longitude_spelling);
-    plan::accepted(
-        schedule::first_due(now, request.scheduled_for),
-        schedule::expires_at(now, request.scheduled_for, validity),
-        parts.map(preview).collect(),
-    )
+    match timing.fit {
+        Fit::At(at, _) => plan::accepted(Some(at), timing.expires_at, gates, parts.map(preview).collect()),
+        Fit::Never => plan::accepted(None, timing.expires_at, gates, Vec::new()),
+    }
 }
 
 /// `GET /workspaces/{workspaceId}/channels/{channelId}/messages/{messageId}`

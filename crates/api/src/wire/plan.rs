@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::gates::GateView;
 use super::response::instant;
 
 /// What would become of a request.
@@ -18,8 +19,7 @@ pub(crate) struct PlanView {
     violations: BTreeMap<String, Vec<String>>,
     send_at: Option<String>,
     expires_at: Option<String>,
-    /// Comes with the gates of time.
-    gates: Vec<Value>,
+    gates: Vec<GateView>,
     lipachat_calls: Vec<CallView>,
 }
 
@@ -43,15 +43,20 @@ pub(crate) fn refused(violations: &Violations) -> PlanView {
     }
 }
 
-/// The plan of a request that would be accepted.
-pub(crate) fn accepted(send_at: Timestamp, expires_at: Timestamp, calls: Vec<PreviewedCall>) -> PlanView {
+/// The plan of a request that would be accepted; without an instant to send at it would fail at once.
+pub(crate) fn accepted(
+    send_at: Option<Timestamp>,
+    expires_at: Timestamp,
+    gates: Vec<GateView>,
+    calls: Vec<PreviewedCall>,
+) -> PlanView {
     let call = |call: PreviewedCall| CallView { method: call.method, path: call.path, body: call.body };
     PlanView {
         would_accept: true,
         violations: BTreeMap::new(),
-        send_at: Some(instant(send_at)),
+        send_at: send_at.map(instant),
         expires_at: Some(instant(expires_at)),
-        gates: Vec::new(),
+        gates,
         lipachat_calls: calls.into_iter().map(call).collect(),
     }
 }

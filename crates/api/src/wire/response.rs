@@ -190,14 +190,23 @@ fn details(message: &Message) -> String {
 
 pub(crate) fn status_details(message: &Message) -> String {
     match (&message.waiting, message.status) {
-        (Some(waiting), Status::Scheduled) => format!("scheduled for {}", instant(waiting.due_at)),
+        (Some(waiting), Status::Scheduled) if waiting.reason == DueReason::Requested => {
+            format!("scheduled for {}", instant(waiting.due_at))
+        }
         (Some(waiting), _) => waiting_details(waiting),
-        (None, _) => message.failure.as_ref().map(|(code, _, _)| code.row().1.to_owned()).unwrap_or_default(),
+        (None, _) => {
+            message.failure.as_ref().map(|(code, _, _)| ended_details(*code, &message.reason)).unwrap_or_default()
+        }
     }
 }
 
+/// Why a message ended; where it was known beforehand that it would be too late, until when it would have waited.
+fn ended_details(code: FailureCode, reason: &str) -> String {
+    if code == FailureCode::ValidityExpired && !reason.is_empty() { reason.to_owned() } else { code.row().1.to_owned() }
+}
+
 fn waiting_details(waiting: &Waiting) -> String {
-    if let Some((reason, until)) = waiting.gate {
+    if let Some((reason, until)) = waiting.gate.filter(|(_, until)| !is_held_past(waiting, *until)) {
         let what = match reason {
             GateReason::Credentials => "held because the provider refuses the channel's key; next probe",
             GateReason::RateLimit => "held because the provider asked to slow down; goes on",
@@ -209,8 +218,18 @@ fn waiting_details(waiting: &Waiting) -> String {
         DueReason::Requested | DueReason::Gate => String::new(),
         DueReason::BackOff => format!("try {} failed; next try at {}", waiting.tries, instant(waiting.due_at)),
         DueReason::QuietHours => format!("held by quiet hours until {}", instant(waiting.due_at)),
+        DueReason::Released => {
+            format!("released after quiet hours, waits for its turn until {}", instant(waiting.due_at))
+        }
+        DueReason::Paused => format!("held by a pause until {}", instant(waiting.due_at)),
+        DueReason::Held => "held until it is released".to_owned(),
         DueReason::Recipient => format!("the recipient's next turn is at {}", instant(waiting.due_at)),
         DueReason::Order => format!("waits for an earlier message to the recipient until {}", instant(waiting.due_at)),
         DueReason::Claimed => "being sent".to_owned(),
     }
+}
+
+/// Whether quiet hours hold a message for longer than the channel's gate does.
+fn is_held_past(waiting: &Waiting, gate_until: Timestamp) -> bool {
+    matches!(waiting.reason, DueReason::QuietHours | DueReason::Released) && waiting.due_at > gate_until
 }

@@ -25,6 +25,7 @@ const TABLES: &[&str] = &[
     include_str!("input/bad_templates.json"),
     include_str!("input/bad_admin.json"),
     include_str!("input/bad_rates.json"),
+    include_str!("input/bad_quiet_hours.json"),
 ];
 /// Fewer would mean that part of the tables was lost.
 const REQUESTS_MIN: usize = 1000;

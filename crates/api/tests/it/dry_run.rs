@@ -22,7 +22,9 @@ async fn a_dry_run_shows_times_and_calls_and_stores_nothing() {
     let plan = harness.dry_run("dryRun=true&at=2026-11-24T12:00:00Z", &request).await.expect(200);
     assert_eq!(plan["wouldAccept"], true);
     assert_eq!([&plan["sendAt"], &plan["expiresAt"]], ["2026-11-25T07:00:00Z", "2026-11-25T07:10:00Z"]);
-    assert_eq!((&plan["violations"], &plan["gates"]), (&json!({}), &json!([])));
+    let gates: Vec<&Value> = plan["gates"].as_array().unwrap().iter().map(|gate| &gate["gate"]).collect();
+    assert_eq!(gates, ["schedule", "quietHours", "validity", "channelRate"]);
+    assert_eq!(plan["violations"], json!({}));
     let call = &plan["lipachatCalls"][0];
     assert_eq!((&call["method"], &call["path"]), (&json!("POST"), &json!("/api/v1/whatsapp/message/text")));
     assert_eq!((&call["body"]["message"], &call["body"]["to"]), (&json!("Habari"), &json!("254712345678")));
@@ -52,6 +54,7 @@ async fn what_would_be_refused_is_listed_whole() {
     let paths: Vec<&String> = plan["violations"].as_object().unwrap().keys().collect();
     assert_eq!(paths, [".body.text.text", ".receiver", ".x"]);
     assert_eq!((&plan["sendAt"], &plan["expiresAt"], &plan["lipachatCalls"]), (&Value::Null, &Value::Null, &json!([])));
+    assert_eq!(plan["gates"], json!([]));
 }
 
 #[tokio::test]

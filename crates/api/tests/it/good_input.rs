@@ -3,13 +3,13 @@
 use crate::harness::Harness;
 use crate::table::{placeholders, read};
 
-const TABLE: &str = include_str!("input/good.json");
+const TABLES: [&str; 2] = [include_str!("input/good.json"), include_str!("input/good_quiet_hours.json")];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_legal_request_is_taken_as_the_table_says() {
     let harness = Harness::start().await;
     let placeholders = placeholders(&harness).await;
-    let requests = read(TABLE);
+    let requests: Vec<_> = TABLES.iter().flat_map(|table| read(table)).collect();
     let before = harness.rows("outbox").await;
     let mut problems = Vec::new();
     let mut stored = 0;

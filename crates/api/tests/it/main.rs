@@ -24,9 +24,13 @@ mod dry_run;
 
 mod erasures;
 
+mod gates;
+
 mod good_input;
 
 mod harness;
+
+mod held;
 
 mod openapi;
 
@@ -39,6 +43,8 @@ mod message_lists;
 mod paging;
 
 mod placeholders;
+
+mod quiet_hours;
 
 mod rate_limits;
 

@@ -37,7 +37,7 @@ async fn an_engine_does_the_chores_when_it_starts_and_another_one_finds_them_don
     let first = rig.node(fast()).await;
     let succeeded = "SELECT count(*) FROM chores WHERE succeeded_at IS NOT NULL";
     rig.until_number(succeeded, 4).await;
-    assert_eq!(first.metrics.chores.rows.with_label_values(&["partitions"]).get(), 9);
+    assert_eq!(first.metrics.chores.rows.with_label_values(&["partitions"]).get(), 12);
     let runs = "SELECT sum(run)::bigint FROM chores";
     let before = rig.number(runs).await;
     let second = rig.node(fast()).await;

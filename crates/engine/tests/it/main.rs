@@ -9,6 +9,7 @@ mod messages;
 mod outage;
 mod parts;
 mod process;
+mod quiet_hours;
 mod recipients;
 mod replicas;
 mod retries;

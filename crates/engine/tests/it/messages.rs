@@ -7,6 +7,7 @@ use domain::id::{ContactId, MessageId, PartId};
 use domain::message::Lane;
 use domain::options::Options;
 use domain::phone::PhoneNumber;
+use domain::schedule::DueReason;
 use jiff::{SignedDuration, Timestamp};
 use store::accept::NewMessage;
 use testkit::Tenant;
@@ -49,6 +50,7 @@ pub(crate) fn to(tenant: &Tenant, now: Timestamp, recipient: &str, texts: &[&str
         scheduled_for: None,
         expires_at: after(now, 3_600_000),
         due_at: now,
+        due_reason: DueReason::Requested,
         lane: Lane::Normal,
         rejected: None,
         created_at: now,

@@ -3,7 +3,6 @@
 use domain::failure::FailureCode;
 use domain::id::MessageId;
 use domain::message::{MessageKey, Tag};
-use domain::schedule::DueReason;
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -16,7 +15,6 @@ use crate::message::WAITING;
 const TAG_SLOTS: i32 = 16;
 /// Where failures come from that are decided here.
 const TUMA: &str = "tuma";
-const REJECTED: &str = "rejected";
 
 /// Columns, in the order of the statement's parameters.
 pub(super) struct Columns<'a> {
@@ -44,15 +42,17 @@ pub(super) struct Columns<'a> {
     collapse_ids: Vec<Option<Uuid>>,
     failure_codes: Vec<Option<i32>>,
     reasons: Vec<&'a str>,
+    statuses: Vec<&'static str>,
+    due_reasons: Vec<&'static str>,
 }
 
 impl<'a> Columns<'a> {
     /// The columns of messages; those over the frequency cap become rejected.
     pub(super) fn of(messages: &'a [NewMessage], capped: &[MessageId]) -> Result<Self, Error> {
         let all = || messages.iter();
-        let failure_code = |message: &NewMessage| match &message.rejected {
-            Some(rejection) => Some(rejection.code.number()),
-            None => capped.contains(&message.id).then(|| FailureCode::FrequencyCapped.number()),
+        let failure = |message: &NewMessage| match &message.rejected {
+            Some(rejection) => Some(rejection.code),
+            None => capped.contains(&message.id).then_some(FailureCode::FrequencyCapped),
         };
         Ok(Self {
             workspaces: all().map(|m| m.workspace.0).collect(),
@@ -77,14 +77,15 @@ impl<'a> Columns<'a> {
             use_cases: all().map(|m| m.use_case.as_deref()).collect(),
             batches: all().map(|m| m.batch).collect(),
             collapse_ids: all().map(NewMessage::collapse_id).collect(),
-            failure_codes: all().map(failure_code).collect(),
+            failure_codes: all().map(|m| failure(m).map(FailureCode::number)).collect(),
+            statuses: all().map(|m| failure(m).map_or(WAITING, |code| code.row().2.as_str())).collect(),
+            due_reasons: all().map(|m| m.due_reason.as_str()).collect(),
             reasons: all().map(|m| m.rejected.as_ref().map_or("", |rejection| &rejection.reason)).collect(),
         })
     }
 
     /// The statement's parameters.
-    pub(super) fn params(&self) -> [&(dyn ToSql + Sync); 29] {
-        const DUE_REASON: &str = DueReason::Requested.as_str();
+    pub(super) fn params(&self) -> [&(dyn ToSql + Sync); 28] {
         [
             &self.workspaces,
             &self.ids,
@@ -110,10 +111,9 @@ impl<'a> Columns<'a> {
             &self.collapse_ids,
             &self.failure_codes,
             &self.reasons,
-            &WAITING,
-            &REJECTED,
+            &self.statuses,
+            &self.due_reasons,
             &TUMA,
-            &DUE_REASON,
             &TAG_SLOTS,
         ]
     }

@@ -9,6 +9,7 @@ use domain::message::{Lane, MessageKey};
 use domain::options::Options;
 use domain::outcome::{Outcome, Report};
 use domain::phone::PhoneNumber;
+use domain::schedule::DueReason;
 use jiff::{SignedDuration, Timestamp};
 use store::Store;
 use store::accept::{Accepted, NewMessage};
@@ -126,6 +127,7 @@ pub(crate) fn message_of(tenant: &Tenant, now: Timestamp) -> NewMessage {
         scheduled_for: None,
         expires_at: later(now, 3600),
         due_at: now,
+        due_reason: DueReason::Requested,
         lane: Lane::Normal,
         rejected: None,
         created_at: now,

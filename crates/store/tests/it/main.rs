@@ -36,6 +36,7 @@ mod partition_plans;
 
 mod partitions;
 
+mod quiet_hours;
 mod retention;
 
 mod serving;

@@ -53,7 +53,7 @@ async fn partitions(f: &Fixture) -> Vec<String> {
 async fn the_month_of_a_message_is_that_of_its_acceptance_in_utc() {
     let f = Fixture::new().await;
     let made = f.store.make_partitions(at("2026-12-15T12:00:00Z")).await.expect("made");
-    assert_eq!(made, Made { made: 9, left: 0 });
+    assert_eq!(made, Made { made: 12, left: 0 });
     for (instant, place) in [
         ("2026-11-30T23:59:59.999Z", "default"),
         ("2026-12-01T00:00:00Z", "2026_12"),
@@ -76,18 +76,18 @@ async fn partitions_are_made_once() {
     // The one that came second to a table leaves it to the first, or finds it made.
     let made: u64 = [&one, &other].into_iter().flatten().map(|made| made.made).sum();
     f.store.make_partitions(now).await.expect("made");
-    assert!(made <= 9, "{one:?} {other:?}");
+    assert!(made <= 12, "{one:?} {other:?}");
     assert_eq!(f.store.make_partitions(now).await.expect("nothing to do"), Made::default());
-    assert_eq!(partitions(&f).await.len(), 12);
+    assert_eq!(partitions(&f).await.len(), 16);
     let next = f.store.make_partitions(at("2027-01-01T00:00:00Z")).await.expect("made");
-    assert_eq!(next, Made { made: 3, left: 0 });
+    assert_eq!(next, Made { made: 4, left: 0 });
 }
 
 #[tokio::test]
 async fn a_partition_has_the_indexes_and_the_storage_of_its_table() {
     let f = Fixture::new().await;
     f.store.make_partitions(at("2026-12-15T12:00:00Z")).await.expect("made");
-    for table in ["messages", "attempts", "message_tags"] {
+    for table in ["messages", "attempts", "message_events", "message_tags"] {
         let indexes = |name: &str| format!("SELECT count(*) FROM pg_indexes WHERE tablename = '{name}'");
         let expected = f.database.number(&indexes(table)).await;
         assert!(expected > 0);
@@ -111,8 +111,8 @@ async fn rows_in_the_default_partition_keep_their_month_and_hinder_no_later_one(
     let f = Fixture::new().await;
     let message = put(&f, "2026-12-15T11:00:00Z").await;
     let made = f.store.make_partitions(at("2026-12-15T12:00:00Z")).await.expect("made");
-    // Attempts has no rows, so all its months are made; the other two keep December where it is.
-    assert_eq!(made, Made { made: 7, left: 2 });
+    // Attempts and events have no rows, so all their months are made; the other two keep December where it is.
+    assert_eq!(made, Made { made: 10, left: 2 });
     assert_eq!(places(&f, &message).await, ["message_tags_default", "messages_default"]);
     let later = put(&f, "2027-01-15T11:00:00Z").await;
     assert_eq!(places(&f, &later).await, ["message_tags_2027_01", "messages_2027_01"]);
@@ -124,7 +124,7 @@ async fn a_month_about_to_begin_is_left_to_a_default_partition_that_holds_rows()
     let f = Fixture::new().await;
     put(&f, "2026-12-15T11:00:00Z").await;
     let made = f.store.make_partitions(at("2026-12-31T12:00:00Z")).await.expect("made");
-    assert_eq!(made, Made { made: 5, left: 4 });
+    assert_eq!(made, Made { made: 8, left: 4 });
 }
 
 #[tokio::test]
@@ -181,7 +181,7 @@ async fn a_month_goes_when_all_of_it_is_older_than_messages_are_kept() {
         }
     }
     assert_eq!((removed, batches), (1, 3), "two keys looked at one by one, and a look that finds the end");
-    assert_eq!(f.store.drop_month(expired).await.expect("dropped"), 3);
+    assert_eq!(f.store.drop_month(expired).await.expect("dropped"), 4);
     assert_eq!(f.store.drop_month(expired).await.expect("nothing left"), 0);
     assert_eq!(places(&f, &old).await, Vec::<String>::new());
     assert_eq!(places(&f, &new).await, ["message_tags_2027_01", "messages_2027_01"]);

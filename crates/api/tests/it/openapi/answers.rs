@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Document, problems};
 use crate::harness::{ADMIN_TOKEN, Answer, Harness, message, text};
+use crate::quiet_hours::nights;
 
 const MESSAGES: &str = "/workspaces/{workspaceId}/channels/{channelId}/messages";
 const MESSAGE: &str = "/workspaces/{workspaceId}/channels/{channelId}/messages/{messageId}";
@@ -123,6 +124,37 @@ async fn the_admin_api_answers_as_documented() {
         let answer = harness.request(method.clone(), &filled, &[("Authorization", &credential)], body).await;
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.text);
         check(&document, method.as_str(), path, &answer);
+    }
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn quiet_hours_and_plans_are_answered_as_documented() {
+    let harness = Harness::start().await;
+    let document = closed(&harness).await;
+    let whole = ("/workspaces/{workspaceId}/quiet-hours", harness.workspace_quiet_hours());
+    let own = ("/workspaces/{workspaceId}/channels/{channelId}/quiet-hours", harness.channel_quiet_hours());
+    for (documented, path) in [&whole, &own] {
+        let calls = [
+            (Method::GET, None, 404),
+            (Method::PUT, Some(json!({})), 422),
+            (Method::PUT, Some(nights()), 200),
+            (Method::GET, None, 200),
+        ];
+        for (method, body, status) in calls.into_iter().skip(usize::from(*documented == own.0)) {
+            let answer = harness.ask(method.clone(), path, body.as_ref()).await;
+            assert_eq!(answer.status, status, "{method} {path}: {}", answer.text);
+            check(&document, method.as_str(), documented, &answer);
+        }
+    }
+    let mut marketing = message();
+    marketing["meta"] = json!({ "extraInformation": { "useCase": "marketing" } });
+    for validity in [json!(60), json!(86_400), json!("a day")] {
+        marketing["validity"] = validity;
+        let path = format!("{}?dryRun=true&at=2026-11-20T20:00:00Z", harness.tenant.messages_path());
+        let plan = harness.ask(Method::POST, &path, Some(&marketing)).await;
+        plan.expect(200);
+        check(&document, "POST", MESSAGES, &plan);
     }
     harness.stop().await;
 }

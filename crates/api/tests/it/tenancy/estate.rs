@@ -45,6 +45,12 @@ impl Estate {
         let batch = json!({ "messageRequests": [other(word, number)] });
         let path = path.replace("/messages", "/batch/messages");
         let batch = text(&json_of(&ask(harness, "POST", &path, &[&credential], Some(&batch)).await, 202), "batchId");
+        let quiet_hours = json!({ "timeZone": "Africa/Nairobi", "windows": [], "holidays": ["2026-12-25"],
+            "appliesTo": [format!("{word}-use-case")] });
+        for path in [format!("/workspaces/{workspace}"), format!("/workspaces/{workspace}/channels/{channel}")] {
+            let path = format!("{path}/quiet-hours");
+            json_of(&ask(harness, "PUT", &path, &[&credential], Some(&quiet_hours)).await, 200);
+        }
         let contact = text(&message["receiver"]["contacts"][0], "id");
         let message = text(&message, "id");
         let secrets = [&workspace, &channel, &message, &received, &contact, &batch, &tenant.access_key];

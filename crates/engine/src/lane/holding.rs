@@ -1,0 +1,56 @@
+//! What keeps the message that is next from being sent: quiet hours, or its recipient.
+
+use domain::decision::{self, Step};
+use domain::provider::Provider;
+use jiff::Timestamp;
+
+use super::Lane;
+use crate::quiet::Hold;
+use crate::recipients::Clearance;
+
+impl<P: Provider> Lane<P> {
+    /// Plans some of what former quiet hours held.
+    pub(super) async fn plan_held(&mut self) {
+        let now = self.shared.store.now();
+        if let Some((lane, due_at)) = self.quiet.plan(&self.shared.store, &self.lease, now).await {
+            self.looks.tell(lane, due_at, self.instant_of(due_at));
+        }
+    }
+
+    /// Takes the next message out of the queue if quiet hours keep it; answers whether they do.
+    pub(super) async fn hold_next(&mut self, now: Timestamp) -> bool {
+        let Some(ready) = self.ready.next() else { return false };
+        let Some(hold) = self.quiet.hold(&self.shared.store, &mut ready.message, now).await else { return false };
+        let Some(ready) = self.ready.remove() else { return false };
+        match hold {
+            Hold::Until(due_at, reason) => {
+                self.shared.metrics.held_back.with_label_values(&[reason.as_str()]).inc();
+                self.wait(ready, due_at, reason).await;
+            }
+            Hold::Never => {
+                let failure = decision::expired_in_quiet_hours(&ready.progress());
+                self.settle(ready, Step::Failed(failure), None).await;
+            }
+        }
+        true
+    }
+
+    /// Takes the next message out of the queue if its recipient's turn has not come; answers whether it did.
+    pub(super) async fn hold_back_next(&mut self, now: Timestamp) -> bool {
+        let Some(clearance) = self.ready.next().map(|ready| self.recipients.clear(ready, now)) else { return false };
+        if clearance == Clearance::Go {
+            return false;
+        }
+        let Some(ready) = self.ready.remove() else { return false };
+        match clearance {
+            Clearance::Go => {}
+            Clearance::SetAside => self.recipients.set_aside(ready),
+            Clearance::Never => self.expire(ready).await,
+            Clearance::Wait(due_at, reason) => {
+                self.shared.metrics.held_back.with_label_values(&[reason.as_str()]).inc();
+                self.wait(ready, due_at, reason).await;
+            }
+        }
+        true
+    }
+}
