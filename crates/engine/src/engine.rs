@@ -16,6 +16,7 @@ use crate::claimer::Claimer;
 use crate::lane::Order;
 use crate::licence::Licence;
 use crate::metrics::Metrics;
+use crate::overdue::Overdue;
 use crate::owner::Owner;
 use crate::settings::Settings;
 use crate::settler::Settler;
@@ -56,6 +57,7 @@ pub struct Running {
     task: JoinHandle<()>,
     /// Whatever they are at may be given up: it is done again.
     chores: JoinHandle<()>,
+    overdue: JoinHandle<()>,
     patience: Duration,
 }
 
@@ -65,6 +67,7 @@ impl Running {
     pub async fn stop(mut self) {
         self.orders.send_replace(Order::Stop);
         self.chores.abort();
+        self.overdue.abort();
         if tokio::time::timeout(self.patience, &mut self.task).await.is_err() {
             tracing::error!("the engine did not stop in time; open claims will lapse");
             self.task.abort();
@@ -80,6 +83,7 @@ impl<P: Provider> Engine<P> {
         let (orders, ordered) = watch::channel(Order::Run);
         let others = Arc::new(Others::default());
         let chores = tokio::spawn(Chores::new(store.clone(), metrics.clone()).run(ordered.clone()));
+        let overdue = tokio::spawn(Overdue::new(store.clone(), metrics.clone()).run(ordered.clone()));
         // Goes on when the engine stops: messages may be accepted for a little longer, and others send them.
         tokio::spawn(beyond::send_on(store.clone(), others.clone(), wake.foreign()));
         let (settler, settling) = Settler::start(store.clone(), replica, metrics.clone(), wake.clone());
@@ -95,6 +99,6 @@ impl<P: Provider> Engine<P> {
             licence: Licence::none(),
         });
         let task = tokio::spawn(Owner::new(shared, wake, others).run(ordered, settling));
-        Running { orders, task, chores, patience: settings.call_timeout + STOP_MARGIN }
+        Running { orders, task, chores, overdue, patience: settings.call_timeout + STOP_MARGIN }
     }
 }

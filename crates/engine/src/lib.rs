@@ -49,6 +49,8 @@ mod settler;
 
 pub mod chores;
 
+pub mod overdue;
+
 pub use engine::{Engine, Running, tell_owners};
 pub use settings::Settings;
 pub use wake::Wake;

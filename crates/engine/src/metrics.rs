@@ -29,6 +29,10 @@ pub struct Metrics {
     pub channels_unusable: IntGauge,
     /// Closed gates of owned channels, by reason.
     pub gates_closed: IntGaugeVec,
+    /// Lanes whose first message has been due for over a minute without moving, while nothing explains it: a failure.
+    pub lanes_overdue: IntGauge,
+    /// How long the first of them is late, in seconds.
+    pub overdue_seconds: IntGauge,
     /// Whether results can be written (1) or the database is away (0); nothing new is sent meanwhile.
     pub recording: IntGauge,
     /// Regular work.
@@ -75,6 +79,14 @@ impl Metrics {
                 Opts::new("tuma_gates_closed", "Closed gates of owned channels"),
                 &["reason"],
             )?,
+            lanes_overdue: IntGauge::new(
+                "tuma_lanes_overdue",
+                "Lanes whose first message is due, does not move, and nothing explains it",
+            )?,
+            overdue_seconds: IntGauge::new(
+                "tuma_overdue_seconds",
+                "How long the first message of these lanes is late",
+            )?,
             recording: IntGauge::new("tuma_results_recordable", "Whether results can be written to the database")?,
             chores: ChoreMetrics::register(registry)?,
         };
@@ -89,6 +101,8 @@ impl Metrics {
         registry.register(Box::new(metrics.channels_owned.clone()))?;
         registry.register(Box::new(metrics.channels_unusable.clone()))?;
         registry.register(Box::new(metrics.gates_closed.clone()))?;
+        registry.register(Box::new(metrics.lanes_overdue.clone()))?;
+        registry.register(Box::new(metrics.overdue_seconds.clone()))?;
         registry.register(Box::new(metrics.recording.clone()))?;
         metrics.recording.set(1);
         Ok(metrics)

@@ -58,6 +58,8 @@ pub mod owned;
 
 pub mod outbox;
 
+pub mod overdue;
+
 pub mod settle;
 
 mod month;

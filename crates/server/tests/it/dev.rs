@@ -50,6 +50,24 @@ async fn the_database_ends_with_a_killed_parent() {
 }
 
 #[tokio::test]
+async fn alerts_ask_for_metrics_that_are_there() {
+    const ALERTS: &str = include_str!("../../../../deploy/alerts.yml");
+    let dev = Dev::start(&["--ephemeral"]);
+    let metrics = http().get(dev.text("metricsUrl")).send().await.expect("an answer").text().await.expect("a text");
+    let is_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let asked: Vec<&str> = ALERTS
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("expr:"))
+        .flat_map(|expression| expression.split(|character| !is_word(character)))
+        .filter(|word| word.starts_with("tuma_"))
+        .collect();
+    assert!(!asked.is_empty());
+    for name in asked {
+        assert!(metrics.contains(&format!("# TYPE {name} ")), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn metrics_and_health_are_served_on_their_own_listener() {
     let http = http();
     let dev = Dev::start(&["--ephemeral"]);
