@@ -4,6 +4,8 @@
 //! one machine, and measures what the machine itself can do in the same run: figures drift with the machine, ratios do
 //! not. The gateway is a process of its own. Results go to standard output, as text or one JSON object.
 
+mod asker;
+
 mod backlog;
 
 mod bed;
@@ -43,8 +45,8 @@ use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::scenarios::{
-    Size, accept, accept_batch, accept_cost, bloat, drain, fairness, flow, future, idle, lanes, latency, memory,
-    pacing, peers, start,
+    Size, accept, accept_batch, accept_cost, bloat, drain, explain, fairness, flow, future, idle, lanes, latency,
+    memory, pacing, peers, start, steer,
 };
 
 /// Measures tuma beside the limits of the machine.
@@ -84,6 +86,10 @@ enum Scenario {
     Lanes,
     /// Workspaces that share one limit: quiet ones beside a large backlog, and all with one.
     Fairness,
+    /// `sendAt` of `explain` beside the arrival of messages of a backlog.
+    Explain,
+    /// Acts on a large backlog by selector while it is sent.
+    Steer,
     /// Emptying a backlog while many messages wait for tomorrow.
     Future,
     /// In and out together while a snapshot is held.
@@ -118,6 +124,8 @@ impl Scenario {
             Self::Pacing => Box::pin(pacing::measure(size)).await,
             Self::Lanes => Box::pin(lanes::measure(size)).await,
             Self::Fairness => Box::pin(fairness::measure(size)).await,
+            Self::Explain => Box::pin(explain::measure(size)).await,
+            Self::Steer => Box::pin(steer::measure(size)).await,
             Self::Future => Box::pin(future::measure(size)).await,
             Self::Bloat => Box::pin(bloat::measure(size)).await,
             Self::Idle => Box::pin(idle::measure(size)).await,

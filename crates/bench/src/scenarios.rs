@@ -14,6 +14,8 @@ pub(crate) mod bloat;
 
 pub(crate) mod drain;
 
+pub(crate) mod explain;
+
 pub(crate) mod fairness;
 
 pub(crate) mod flow;
@@ -33,6 +35,8 @@ pub(crate) mod pacing;
 pub(crate) mod peers;
 
 pub(crate) mod start;
+
+pub(crate) mod steer;
 
 use std::time::Duration;
 
