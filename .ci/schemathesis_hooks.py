@@ -29,6 +29,7 @@ BEYOND_SCHEMAS = [
     (r"\.channel", r"the channel is inactive", "it is data"),
     (r".*", r"must be an integer( from 1 to \d+)?", "to a schema 600.0 is an integer, and here it is refused"),
     (r".*", r"must not be longer than \d+ UTF-16 units, has \d+", "schemas count characters"),
+    (r".*\.(text|title|label)", r"must not be empty", "U+0085 and marks without width are white space in some dialects of patterns only"),
     (r"\.body\.list\.items\[\d+\]\.title", r"is required where the list's .* is longer than 24 UTF-16 units",
      "lengths of other properties cannot be asked for where items are read"),
     (r"\.body\.list\.items", r"must not hold more than 10 rows in all, holds \d+", "sums cannot be limited"),
