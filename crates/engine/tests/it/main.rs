@@ -8,6 +8,7 @@ mod idle;
 mod messages;
 mod outage;
 mod parts;
+mod pauses;
 mod process;
 mod quiet_hours;
 mod recipients;
