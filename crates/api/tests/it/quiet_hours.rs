@@ -47,7 +47,8 @@ impl Harness {
     }
 
     async fn audit_rows(&self, act: &str) -> i64 {
-        let act = format!("SELECT count(*) FROM audit WHERE act = '{act}' AND actor = 'access-key'");
+        let actor = format!("access-key {}", self.tenant.access_key_id);
+        let act = format!("SELECT count(*) FROM audit WHERE act = '{act}' AND actor = '{actor}'");
         self.database.number(&act).await
     }
 }
