@@ -129,10 +129,10 @@ LEFT JOIN outbox o ON o.workspace_id = m.workspace_id AND o.message_id = m.messa
 LEFT JOIN channel_gates g ON g.workspace_id = m.workspace_id AND g.channel_id = m.channel_id
 LEFT JOIN LATERAL (
     SELECT pause_id, scope, channel_id, tag, reason, actor, until, created_at FROM pauses
-    WHERE workspace_id = m.workspace_id AND ended_at IS NULL AND coalesce(until, 'infinity') > $3
+    WHERE o.message_id IS NOT NULL AND workspace_id = m.workspace_id AND ended_at IS NULL AND coalesce(until, 'infinity') > $3
     AND (scope = 'workspace' OR channel_id = m.channel_id OR tag = ANY (m.tags))
     ORDER BY coalesce(until, 'infinity') DESC, pause_id DESC LIMIT 1
-) p ON o.message_id IS NOT NULL
+) p ON true
 WHERE m.workspace_id = $1 AND m.message_id = ANY ($2)";
 
 /// The lowest id that a message accepted at an instant can have.

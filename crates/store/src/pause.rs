@@ -1,7 +1,8 @@
 //! Pauses: made, ended, and which are open.
 //!
 //! A pause whose time has come is over by itself; its row is not written for that. The channels that a pause concerns get a
-//! new revision in the statement that makes or ends it, so that their owners learn of it and plan anew what it held.
+//! new revision in the statement that makes or ends it, so that their owners learn of it. What a tag's pauses hold is planned
+//! anew then; those of a workspace or a channel hold no row, so there is nothing to plan.
 
 use domain::id::{ChannelId, MessageId, PauseId, WorkspaceId};
 use domain::limits::PAUSES_MAX;
@@ -56,9 +57,11 @@ WITH given AS MATERIALIZED (
 ), made AS (
     INSERT INTO pauses (workspace_id, pause_id, scope, channel_id, tag, reason, actor, until, created_at)
     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 FROM given WHERE is_known AND has_room
-    RETURNING workspace_id, pause_id, channel_id
+    RETURNING workspace_id, pause_id, scope, channel_id
 ), told AS (
-    UPDATE channels c SET revision = revision + 1, holds_changed_at = clock_timestamp() FROM made m
+    UPDATE channels c SET revision = revision + 1,
+        holds_changed_at = CASE WHEN m.scope = 'tag' THEN clock_timestamp() ELSE c.holds_changed_at END
+    FROM made m
     WHERE c.workspace_id = m.workspace_id AND (m.channel_id IS NULL OR c.channel_id = m.channel_id)
     RETURNING c.channel_id
 ), noted AS (
@@ -73,7 +76,9 @@ WITH ended AS (
     WHERE workspace_id = $1 AND pause_id = $2 AND ended_at IS NULL AND coalesce(until, 'infinity') > clock_timestamp()
     RETURNING workspace_id, pause_id, scope, channel_id, tag, reason, actor, until, created_at, ended_at, ended_by
 ), told AS (
-    UPDATE channels c SET revision = revision + 1, holds_changed_at = clock_timestamp() FROM ended e
+    UPDATE channels c SET revision = revision + 1,
+        holds_changed_at = CASE WHEN e.scope = 'tag' THEN clock_timestamp() ELSE c.holds_changed_at END
+    FROM ended e
     WHERE c.workspace_id = e.workspace_id AND (e.channel_id IS NULL OR c.channel_id = e.channel_id)
     RETURNING c.channel_id
 ), noted AS (

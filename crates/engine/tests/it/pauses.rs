@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use domain::id::PauseId;
 use domain::lifecycle::Status;
-use domain::message::Tag;
+use domain::message::{Lane, Tag};
 use domain::pause::{Pause, PauseScope};
 use domain::schedule::DueReason;
+use engine::Settings;
 use jiff::Timestamp;
 use serde_json::json;
 use store::accept::NewMessage;
@@ -29,7 +30,8 @@ fn tag(name: &str) -> Tag {
 }
 
 impl Rig {
-    async fn pause(&self, scope: PauseScope, until: Option<Timestamp>) -> PauseId {
+    /// Makes a pause.
+    pub(crate) async fn pause(&self, scope: PauseScope, until: Option<Timestamp>) -> PauseId {
         let (id, reason, actor) = (PauseId(Uuid::now_v7()), "wrong price".to_owned(), ACT.actor.to_owned());
         let pause = Pause { id, scope, reason, actor, until, created_at: self.store().now() };
         let made = self.store().create_pause(self.tenant.workspace, &pause, &ACT).await.expect("the database runs");
@@ -42,7 +44,8 @@ impl Rig {
         assert_ne!(ending.expect("it is there").channels, []);
     }
 
-    fn channel(&self) -> PauseScope {
+    /// What a pause of the channel covers.
+    pub(crate) fn channel(&self) -> PauseScope {
         PauseScope::Channel(self.tenant.channel.id)
     }
 
@@ -279,6 +282,28 @@ async fn after_a_pause_quiet_hours_hold_as_ever() {
 }
 
 #[tokio::test]
+async fn an_owner_without_work_learns_of_a_pause_by_a_hint() {
+    let rig = Rig::scripted(json!({})).await;
+    let (second, long) = (Duration::from_secs(1), Duration::from_secs(600));
+    let node = rig.node(Settings { idle_tick: long, lease: long, idle_after: second, ..fast() }).await;
+    node.owns(1).await;
+    let (mut renewals, mut looks) = (0, 0);
+    until("the owner rests", async || {
+        let before = std::mem::replace(&mut renewals, node.statements(Some("store.lease.hold")));
+        looks = if renewals == before { looks + 1 } else { 0 };
+        looks > 25
+    })
+    .await;
+    let pause = rig.pause(rig.channel(), None).await;
+    node.wake.due(rig.tenant.channel.id, Lane::Normal, rig.store().now());
+    knows(&node, 1).await;
+    rig.end(pause).await;
+    node.wake.due(rig.tenant.channel.id, Lane::Normal, rig.store().now());
+    knows(&node, 0).await;
+    node.running.stop().await;
+}
+
+#[tokio::test]
 async fn while_paused_tags_cannot_be_asked_for_nothing_is_sent() {
     let rig = Rig::scripted(json!({})).await;
     rig.pause(PauseScope::Tag(tag("promo")), None).await;
@@ -286,7 +311,7 @@ async fn while_paused_tags_cannot_be_asked_for_nothing_is_sent() {
     rig.put(&messages).await;
     // What a lane loads is there; what it asks for afterwards is not.
     rig.database.execute("ALTER TABLE messages RENAME COLUMN tags TO hidden").await;
-    let node = rig.node(engine::Settings { tick: Duration::from_millis(100), ..fast() }).await;
+    let node = rig.node(fast()).await;
     until("it was asked for", async || node.statements(Some("store.pause.of_tags")) >= 3).await;
     assert_eq!(rig.sandbox.ledger().len(), 0);
     rig.database.execute("ALTER TABLE messages RENAME COLUMN hidden TO tags").await;
