@@ -47,8 +47,10 @@ impl Harness {
     }
 
     async fn audit_rows(&self, act: &str) -> i64 {
-        let actor = format!("access-key {}", self.tenant.access_key_id);
-        let act = format!("SELECT count(*) FROM audit WHERE act = '{act}' AND actor = '{actor}'");
+        let act = format!(
+            "SELECT count(*) FROM audit WHERE act = '{act}' AND actor = 'access-key {}'",
+            self.tenant.access_key_id
+        );
         self.database.number(&act).await
     }
 }
