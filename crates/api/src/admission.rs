@@ -10,6 +10,7 @@ use domain::lifecycle::Status;
 use domain::limits::REFERENCE_CHARS_MAX;
 use domain::message::{Lane, MessageKey};
 use domain::options::Options;
+use domain::pause;
 use domain::phone::PhoneNumber;
 use domain::schedule::{DueReason, Fit};
 use domain::violation::Violations;
@@ -167,8 +168,8 @@ fn in_one_line(violations: &Violations) -> String {
 }
 
 /// A message as it was just stored: nothing has happened to it since.
-pub(crate) fn as_stored(channel: &Channel, message: &NewMessage, accepted: Accepted) -> Message {
-    ended_by(accepted, stored(channel, message))
+pub(crate) fn as_stored(channel: &Channel, workspace: &Workspace, message: &NewMessage, accepted: Accepted) -> Message {
+    ended_by(accepted, stored(channel, workspace, message))
 }
 
 /// The message when accepting it has ended it.
@@ -182,10 +183,11 @@ pub(crate) fn ended_by(accepted: Accepted, message: Message) -> Message {
     Message { status: code.row().2, waiting: None, failure, ..message }
 }
 
-fn stored(channel: &Channel, message: &NewMessage) -> Message {
+fn stored(channel: &Channel, workspace: &Workspace, message: &NewMessage) -> Message {
     let ended = message.rejected.as_ref();
-    let waiting =
-        Waiting { due_at: message.due_at, reason: message.due_reason, tries: 0, maybe_sent: false, gate: None };
+    let pause = pause::covering(&workspace.pauses, channel.id, &message.tags, message.created_at).cloned();
+    let (due_at, reason) = (message.due_at, message.due_reason);
+    let waiting = Waiting { due_at, reason, tries: 0, maybe_sent: false, gate: None, pause };
     let status = match ended {
         Some(rejection) => rejection.code.row().2,
         None if message.scheduled_for.is_some_and(|at| at > message.created_at) => Status::Scheduled,
@@ -222,7 +224,7 @@ static ID_CONTEXT: LazyLock<Mutex<AssertUnwindSafe<ContextV7>>> =
     LazyLock::new(|| Mutex::new(AssertUnwindSafe(ContextV7::new().with_additional_precision())));
 
 /// A UUID of version 7 from the database's clock: ids of all replicas sort by time of acceptance.
-fn time_ordered_id(now: Timestamp) -> Uuid {
+pub(crate) fn time_ordered_id(now: Timestamp) -> Uuid {
     let seconds = u64::try_from(now.as_second()).unwrap_or_default();
     let nanoseconds = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
     Uuid::new_v7(uuid::Timestamp::from_unix(&*ID_CONTEXT, seconds, nanoseconds))

@@ -27,7 +27,9 @@ use crate::access::Access;
 use crate::errors::ApiError;
 use crate::metrics::Metrics;
 use crate::rate_limit;
-use crate::routes::{admin, batch, channels, contacts, docs, message_lists, messages, quiet_hours, tags, uploads};
+use crate::routes::{
+    admin, batch, channels, contacts, docs, message_lists, messages, pauses, quiet_hours, tags, uploads,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MESSAGEBIRD_REQUEST_ID: HeaderName = HeaderName::from_static("messagebird-request-id");
@@ -120,6 +122,12 @@ fn resources() -> Vec<Served> {
             .route(web::get().to(quiet_hours::get_channel_quiet_hours))
             .route(web::put().to(quiet_hours::put_channel_quiet_hours))
             .route(web::delete().to(quiet_hours::delete_channel_quiet_hours)),
+        resource("/workspaces/{workspaceId}/pauses", "GET, POST")
+            .route(web::get().to(pauses::list_pauses))
+            .route(web::post().to(pauses::create_pause)),
+        resource("/workspaces/{workspaceId}/pauses/{pauseId}", "GET, DELETE")
+            .route(web::get().to(pauses::get_pause))
+            .route(web::delete().to(pauses::end_pause)),
         resource("/workspaces/{workspaceId}/tags", "GET").route(web::get().to(tags::list_tags)),
         resource("/workspaces/{workspaceId}/channels/{channelId}/presigned-upload", "POST")
             .route(web::post().to(uploads::refuse_channel_upload)),

@@ -19,6 +19,8 @@ pub(crate) mod message_request;
 
 pub(crate) mod parameters;
 
+pub(crate) mod pause;
+
 pub(crate) mod plan;
 
 pub(crate) mod quiet_hours;

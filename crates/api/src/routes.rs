@@ -14,6 +14,8 @@ pub(crate) mod message_lists;
 
 pub(crate) mod messages;
 
+pub(crate) mod pauses;
+
 pub(crate) mod quiet_hours;
 
 pub(crate) mod tags;

@@ -59,7 +59,7 @@ pub fn walk(
     taken(Step::Fingerprint);
     let message = new_message(channel, workspace, request, hash, now);
     taken(Step::Message);
-    let stored = as_stored(channel, &message, Accepted::New);
+    let stored = as_stored(channel, workspace, &message, Accepted::New);
     let shown = view(&stored).map_err(|error| error.to_string())?;
     let answer = serde_json::to_vec(&shown).map_err(|error| error.to_string())?;
     taken(Step::Answer);
@@ -116,6 +116,7 @@ mod tests {
             body_retention_days: 30,
             weight: 1,
             quiet_hours: None,
+            pauses: Vec::new(),
             created_at: now,
             updated_at: now,
         };

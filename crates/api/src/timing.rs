@@ -1,8 +1,9 @@
-//! When a message goes: its own time, what quiet hours make of it, and the end of its validity.
+//! When a message goes: its own time, what quiet hours and pauses make of it, and the end of its validity.
 //!
 //! What is accepted and what a dry run shows are decided here alike. The instants are `domain::schedule`'s; this module must
 //! not know how they are stored or shown.
 
+use domain::pause::{self, Pause};
 use domain::quiet_hours::{Closed, QuietHours, Zone, use_case};
 use domain::schedule::{self, DueReason, Fit, Quiet};
 use jiff::Timestamp;
@@ -18,8 +19,10 @@ pub(crate) struct Timing<'a> {
     pub(crate) asked_at: Timestamp,
     /// End of validity.
     pub(crate) expires_at: Timestamp,
-    /// The first instant at which it may go, if one is in time.
+    /// The first instant at which it may go, if one is in time; pauses aside, which may be ended at any time.
     pub(crate) fit: Fit,
+    /// Of the pauses that cover it at its own time the one that holds for longest.
+    pub(crate) pause: Option<&'a Pause>,
     /// The quiet hours it is under.
     pub(crate) rule: QuietRule<'a>,
 }
@@ -55,7 +58,18 @@ impl<'a> Timing<'a> {
         let expires_at = schedule::expires_at(now, request.scheduled_for, validity_seconds);
         let rule = QuietRule::of(channel, workspace, request);
         let fit = schedule::fit(asked_at, DueReason::Requested, expires_at, rule.quiet());
-        Self { asked_at, expires_at, fit, rule }
+        let pause = pause::covering(&workspace.pauses, channel.id, &request.tags, asked_at);
+        Self { asked_at, expires_at, fit, pause, rule }
+    }
+
+    /// When it would be sent at the earliest; `None` when it would not be in time, or not before a pause that names no end.
+    pub(crate) fn send_at(&self) -> Option<Timestamp> {
+        let Fit::At(at, _) = self.fit else { return None };
+        let Some(pause) = self.pause else { return Some(at) };
+        match schedule::fit(pause.until?.max(at), DueReason::Paused, self.expires_at, self.rule.quiet()) {
+            Fit::At(at, _) => Some(at),
+            Fit::Never => None,
+        }
     }
 
     /// Which closed time its own time falls into, and when that ends, also past its validity.

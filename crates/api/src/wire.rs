@@ -16,6 +16,8 @@ pub(crate) mod meta;
 
 pub(crate) mod options;
 
+pub(crate) mod pause;
+
 pub(crate) mod plan;
 
 pub(crate) mod platforms;

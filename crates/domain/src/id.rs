@@ -57,6 +57,8 @@ id! {
     AccountId,
     /// A running tuma process.
     ReplicaId,
+    /// A pause, as the API names it.
+    PauseId,
 }
 
 impl ContactId {

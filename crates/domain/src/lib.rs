@@ -37,6 +37,8 @@ pub mod quiet_hours;
 
 pub mod schedule;
 
+pub mod pause;
+
 pub mod spread;
 
 pub mod outcome;

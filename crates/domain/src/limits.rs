@@ -85,6 +85,12 @@ pub const QUIET_USE_CASES_MAX: usize = 20;
 pub const USE_CASE_CHARS_MAX: usize = 64;
 /// Longest time over which messages are spread after quiet hours, seconds: a day.
 pub const QUIET_SPREAD_SECONDS_MAX: u32 = 86_400;
+/// Open pauses of a workspace: one for each of many campaigns. All are looked through for every message that is accepted.
+pub const PAUSES_MAX: usize = 1000;
+/// Characters of a pause's reason: a line for people, shown with each message that it holds.
+pub const PAUSE_REASON_CHARS_MAX: usize = 200;
+/// How far ahead a pause may end: a year. Whoever means longer names no end.
+pub const PAUSE_AHEAD_MAX: SignedDuration = SignedDuration::from_hours(365 * 24);
 /// Messages of a batch (Channels API, batch).
 pub const BATCH_MESSAGES_MAX: usize = 100;
 /// `reference`, characters. The Channels API names no limit; this one keeps a row small.

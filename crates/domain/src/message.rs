@@ -54,6 +54,12 @@ impl Tag {
     }
 }
 
+impl AsRef<str> for Tag {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Checks a caller's reference.
 ///
 /// # Errors

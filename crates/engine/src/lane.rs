@@ -25,9 +25,9 @@ use crate::account::{Account, Contender};
 use crate::attempt::{self, Line, Made, Ready};
 use crate::claimer::Answer;
 use crate::gatekeeper::Gatekeeper;
+use crate::holds::Holds;
 use crate::looks::{Looks, NEVER};
 use crate::pace::Pace;
-use crate::quiet::Quiet;
 use crate::ready::ReadyQueues;
 use crate::recipients::{ASIDE_MAX, Recipients};
 use crate::settler::Settled;
@@ -80,7 +80,7 @@ pub(crate) struct Lane<P> {
     weight: u32,
     gatekeeper: Gatekeeper,
     recipients: Recipients,
-    quiet: Quiet,
+    holds: Holds,
     letters: Arc<LetterBox>,
     looks: Looks,
     ready: ReadyQueues,
@@ -98,7 +98,7 @@ impl<P: Provider> Lane<P> {
         account: Option<Arc<Account>>,
         letters: Arc<LetterBox>,
     ) -> Self {
-        let quiet = Quiet::new(&owned);
+        let holds = Holds::new(&owned, &shared.metrics);
         let settings = owned.channel.settings;
         let rate = settings.messages_per_second;
         let line = Line { number: settings.number, key: owned.key, longitude_spelling: settings.longitude_spelling };
@@ -112,7 +112,7 @@ impl<P: Provider> Lane<P> {
             weight: owned.weight,
             gatekeeper: Gatekeeper::new(owned.gate, shared.metrics.clone()),
             recipients: Recipients::new(settings.recipient_rate),
-            quiet,
+            holds,
             looks: Looks::new(letters.clone()),
             letters,
             ready: ReadyQueues::default(),
@@ -144,7 +144,7 @@ impl<P: Provider> Lane<P> {
                         self.finish(done).await;
                     }
                 }
-                answer = self.looks.answer() => self.take(answer),
+                answer = self.looks.answer() => self.take(answer).await,
                 changed = orders.changed() => if changed.is_err() { break },
                 () = self.letters.told() => self.read_letters(),
                 () = tokio::time::sleep_until(next) => {}
@@ -156,7 +156,7 @@ impl<P: Provider> Lane<P> {
     async fn stop(mut self) {
         if self.looks.is_asking() {
             let answer = self.looks.answer().await;
-            self.take(answer);
+            self.take(answer).await;
         }
         self.give_back_all().await;
         while let Some(done) = self.calls.join_next().await {
@@ -195,10 +195,14 @@ impl<P: Provider> Lane<P> {
     }
 
     /// How many rows may be taken now.
-    fn room(&self) -> Room {
+    fn room(&mut self) -> Room {
+        let now = self.shared.store.now();
+        if self.holds.pauses.holds_all_until(now).is_some() {
+            return Room::default();
+        }
         let under_way = self.ready.len() + self.calls.len() + self.recipients.aside();
         match self.gatekeeper.gate() {
-            Some(gate) if gate.until > self.shared.store.now() => Room::default(),
+            Some(gate) if gate.until > now => Room::default(),
             // One goes as a probe.
             Some(_) => Room { lanes: [1; LANES], total: 1_usize.saturating_sub(under_way) },
             None => {
@@ -229,7 +233,7 @@ impl<P: Provider> Lane<P> {
         self.looks.ask(&self.shared.claimer, &self.lease, room);
     }
 
-    fn take(&mut self, answer: Option<Answer>) {
+    async fn take(&mut self, answer: Option<Answer>) {
         match answer {
             Some(answer) => {
                 self.looks.take(&answer);
@@ -240,9 +244,7 @@ impl<P: Provider> Lane<P> {
                 if !answer.claimed.is_empty() {
                     self.letters.note_work();
                 }
-                for message in answer.claimed {
-                    self.ready.push(Ready::new(message, answer.asked_at, false));
-                }
+                self.take_in(answer.claimed, answer.asked_at).await;
             }
             None => {
                 let settings = &self.shared.settings;
@@ -354,16 +356,21 @@ impl<P: Provider> Lane<P> {
     }
 
     /// When nothing is ready: a call that ends, a claim or a letter comes first, most of the time.
-    fn next_look(&self) -> Instant {
+    fn next_look(&mut self) -> Instant {
         if !self.is_allowed() {
             return Instant::now() + SHORT_PAUSE;
         }
-        let look = match self.gatekeeper.gate() {
-            Some(gate) if gate.until > self.shared.store.now() => Some(self.instant_of(gate.until)),
-            Some(_) | None => self.looks.next(self.room()),
+        let now = self.shared.store.now();
+        let gate = self.gatekeeper.gate().map(|gate| gate.until).filter(|until| *until > now);
+        let look = match self.holds.pauses.holds_all_until(now).max(gate) {
+            Some(closed_until) => Some(self.instant_of(closed_until)),
+            None => {
+                let room = self.room();
+                self.looks.next(room)
+            }
         };
         let aside = (self.recipients.aside() > 0).then_some(self.clear_up_at);
-        let plan = self.quiet.plans_at().map(|at| self.instant_of(at));
+        let plan = self.holds.plans_at().map(|at| self.instant_of(at));
         [look, aside, plan].into_iter().flatten().min().unwrap_or_else(|| Instant::now() + NEVER)
     }
 
@@ -400,7 +407,7 @@ impl<P: Provider> Lane<P> {
         if self.gatekeeper.apply(ruling.signal, now, &settings.gate, &self.lease, rule) {
             self.looks.look_now();
         }
-        let step = self.quiet.fit(&made.ready.message, ruling.step);
+        let step = self.holds.quiet.fit(&made.ready.message, ruling.step);
         let step = step.unwrap_or_else(|| Step::Failed(decision::expired_in_quiet_hours(&progress)));
         let goes_on_at = match step {
             Step::Wait { due_at, .. } => Some(due_at),

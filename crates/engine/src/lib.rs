@@ -37,6 +37,10 @@ mod recipients;
 
 mod quiet;
 
+mod pauses;
+
+mod holds;
+
 mod pace;
 
 mod account;

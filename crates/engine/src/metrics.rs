@@ -27,6 +27,8 @@ pub struct Metrics {
     pub channels_owned: IntGauge,
     /// Channels that this replica cannot run, and leaves to others.
     pub channels_unusable: IntGauge,
+    /// Owned channels of which nothing is sent, by a pause of their own or of their workspace.
+    pub channels_paused: IntGauge,
     /// Closed gates of owned channels, by reason.
     pub gates_closed: IntGaugeVec,
     /// Lanes whose first message has been due for over a minute without moving, while nothing explains it: a failure.
@@ -75,6 +77,7 @@ impl Metrics {
             results_superseded: IntCounter::new("tuma_results_superseded_total", "Results whose claim was superseded")?,
             channels_owned: IntGauge::new("tuma_channels_owned", "Channels that this replica owns")?,
             channels_unusable: IntGauge::new("tuma_channels_unusable", "Channels that this replica cannot run")?,
+            channels_paused: IntGauge::new("tuma_channels_paused", "Owned channels that are paused as a whole")?,
             gates_closed: IntGaugeVec::new(
                 Opts::new("tuma_gates_closed", "Closed gates of owned channels"),
                 &["reason"],
@@ -100,6 +103,7 @@ impl Metrics {
         registry.register(Box::new(metrics.results_superseded.clone()))?;
         registry.register(Box::new(metrics.channels_owned.clone()))?;
         registry.register(Box::new(metrics.channels_unusable.clone()))?;
+        registry.register(Box::new(metrics.channels_paused.clone()))?;
         registry.register(Box::new(metrics.gates_closed.clone()))?;
         registry.register(Box::new(metrics.lanes_overdue.clone()))?;
         registry.register(Box::new(metrics.overdue_seconds.clone()))?;

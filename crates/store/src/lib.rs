@@ -54,6 +54,10 @@ pub mod gate;
 
 pub mod quiet_hours;
 
+pub mod pause;
+
+pub mod holds;
+
 pub mod owned;
 
 pub mod outbox;

@@ -1,13 +1,14 @@
 //! Reading messages.
 //!
 //! A message that waits is stored as `waiting`; what is shown for it follows from its outbox row and its channel's
-//! gate, so that waiting costs no write.
+//! gate and pauses, so that waiting costs no write.
 
 use domain::failure::FailureCode;
 use domain::gate::GateReason;
 use domain::id::{ChannelId, ContactId, MessageId, WorkspaceId};
 use domain::lifecycle::Status;
 use domain::options::Options;
+use domain::pause::Pause;
 use domain::phone::PhoneNumber;
 use domain::schedule::DueReason;
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 
 use crate::client::{Store, get};
 use crate::error::Error;
+use crate::pause::pause;
 
 /// The word stored while a message is in the outbox.
 pub(crate) const WAITING: &str = "waiting";
@@ -98,7 +100,7 @@ impl Direction {
 }
 
 /// What a message waits for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Waiting {
     /// May go from this instant on.
     pub due_at: Timestamp,
@@ -110,6 +112,8 @@ pub struct Waiting {
     pub maybe_sent: bool,
     /// The channel's gate, when it is closed, and until when.
     pub gate: Option<(GateReason, Timestamp)>,
+    /// Of the pauses that cover it the one that holds for longest.
+    pub pause: Option<Pause>,
 }
 
 const GET: &str = "-- store.message.get
@@ -117,11 +121,18 @@ SELECT m.message_id, m.channel_id, c.connector_id, c.number, m.contact_id, m.rec
     m.status, m.reason, m.failure_code, m.failure_source, m.failure_source_code, m.platform_references, m.scheduled_for,
     m.expires_at, m.created_at, m.updated_at, m.last_status_at,
     o.due_at, o.due_reason, o.tries, o.maybe_sent, o.claim, g.reason, g.until,
-    m.direction, m.template, m.options, m.batch_id
+    m.direction, m.template, m.options, m.batch_id,
+    p.pause_id, p.scope, p.channel_id, p.tag, p.reason, p.actor, p.until, p.created_at
 FROM messages m
 JOIN channels c ON c.workspace_id = m.workspace_id AND c.channel_id = m.channel_id
 LEFT JOIN outbox o ON o.workspace_id = m.workspace_id AND o.message_id = m.message_id
 LEFT JOIN channel_gates g ON g.workspace_id = m.workspace_id AND g.channel_id = m.channel_id
+LEFT JOIN LATERAL (
+    SELECT pause_id, scope, channel_id, tag, reason, actor, until, created_at FROM pauses
+    WHERE o.message_id IS NOT NULL AND workspace_id = m.workspace_id AND ended_at IS NULL AND coalesce(until, 'infinity') > $3
+    AND (scope = 'workspace' OR channel_id = m.channel_id OR tag = ANY (m.tags))
+    ORDER BY coalesce(until, 'infinity') DESC, pause_id DESC LIMIT 1
+) p ON true
 WHERE m.workspace_id = $1 AND m.message_id = ANY ($2)";
 
 /// The lowest id that a message accepted at an instant can have.
@@ -159,7 +170,7 @@ impl Store {
             return Ok(Vec::new());
         }
         let asked: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-        let rows = self.query(GET, &[&workspace.0, &asked]).await?;
+        let rows = self.query(GET, &[&workspace.0, &asked, &now]).await?;
         let mut found: Vec<Message> = rows.iter().map(|row| message(row, now)).collect::<Result<_, _>>()?;
         found.sort_by_cached_key(|message| ids.iter().position(|id| *id == message.id));
         Ok(found)
@@ -239,7 +250,13 @@ fn waiting(row: &Row) -> Result<Option<Waiting>, Error> {
         tries: u16::try_from(tries).map_err(Error::corrupt)?,
         maybe_sent: get(row, 24)?,
         gate,
+        pause: pause_of(row)?,
     }))
+}
+
+fn pause_of(row: &Row) -> Result<Option<Pause>, Error> {
+    let is_paused = get::<Option<Uuid>>(row, 32)?.is_some();
+    is_paused.then(|| pause(row, 32)).transpose()
 }
 
 fn failure(row: &Row) -> Result<Option<(FailureCode, String, String)>, Error> {

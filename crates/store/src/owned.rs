@@ -1,7 +1,11 @@
-//! What the owner of a channel needs to send for it, for many channels in one statement.
+//! What the owner of a channel needs to send for it, for many channels at a time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use domain::gate::Gate;
 use domain::id::{ChannelId, WorkspaceId};
+use domain::pause::Pause;
 use domain::quiet_hours::QuietHours;
 use secrecy::SecretString;
 use tokio_postgres::Row;
@@ -11,7 +15,8 @@ use crate::channel::{Channel, channel, key_place};
 use crate::client::{Store, get};
 use crate::error::Error;
 use crate::gate::gate;
-use crate::quiet_hours::{Planning, quiet_hours};
+use crate::holds::Planning;
+use crate::quiet_hours::quiet_hours;
 
 /// A channel with all that is needed to send for it.
 #[derive(Clone, Debug)]
@@ -26,7 +31,9 @@ pub struct OwnedChannel {
     pub weight: u32,
     /// Its own quiet hours, else its workspace's.
     pub quiet_hours: Option<QuietHours>,
-    /// Whether what former ones held was planned anew.
+    /// Open pauses of its workspace: also those of other channels.
+    pub pauses: Arc<[Pause]>,
+    /// Whether what former holds held was planned anew.
     pub planning: Planning,
 }
 
@@ -57,11 +64,13 @@ impl Store {
         let (workspaces, channels): (Vec<Uuid>, Vec<Uuid>) =
             channels.iter().map(|(workspace, channel)| (workspace.0, channel.0)).unzip();
         let rows = self.query(LOAD, &[&workspaces, &channels]).await?;
+        // Asked for afterwards: a pause that is newer than the revision is none too many.
+        let pauses = self.pauses_of(&workspaces).await?;
         let mut owned = Vec::with_capacity(rows.len());
         let mut misnamed = (Vec::new(), Vec::new(), Vec::new());
         for row in &rows {
             let channel = ChannelId(get(row, 1)?);
-            let loaded = self.owned_channel(row);
+            let loaded = self.owned_channel(row, &pauses);
             if let Ok(loaded) = &loaded {
                 let account = self.vault.account_id(&loaded.key);
                 if get::<Option<Uuid>>(row, 17)? != Some(account) {
@@ -79,7 +88,16 @@ impl Store {
         Ok(owned)
     }
 
-    fn owned_channel(&self, row: &Row) -> Result<OwnedChannel, Error> {
+    /// Open pauses by workspace.
+    async fn pauses_of(&self, workspaces: &[Uuid]) -> Result<HashMap<WorkspaceId, Arc<[Pause]>>, Error> {
+        let mut by_workspace: HashMap<WorkspaceId, Vec<Pause>> = HashMap::new();
+        for (workspace, pause) in self.open_pauses_of(workspaces).await? {
+            by_workspace.entry(workspace).or_default().push(pause);
+        }
+        Ok(by_workspace.into_iter().map(|(workspace, pauses)| (workspace, pauses.into())).collect())
+    }
+
+    fn owned_channel(&self, row: &Row, pauses: &HashMap<WorkspaceId, Arc<[Pause]>>) -> Result<OwnedChannel, Error> {
         let channel = channel(row)?;
         let key = self.vault.open(get(row, 16)?, key_place(channel.workspace, channel.id))?;
         let is_closed = get::<Option<&str>>(row, 22)?.is_some();
@@ -90,6 +108,7 @@ impl Store {
             None => quiet_hours(row, 19)?,
         };
         let planning = Planning { changed_at: get(row, 20)?, planned_at: get(row, 21)? };
-        Ok(OwnedChannel { channel, key, gate, weight, quiet_hours, planning })
+        let pauses = pauses.get(&channel.workspace).cloned().unwrap_or_default();
+        Ok(OwnedChannel { channel, key, gate, weight, quiet_hours, pauses, planning })
     }
 }

@@ -3,6 +3,7 @@
 use domain::id::{OrganizationId, WorkspaceId};
 use domain::links::LinkParameters;
 use domain::options::FrequencyCap;
+use domain::pause::Pause;
 use domain::quiet_hours::QuietHours;
 use jiff::Timestamp;
 use tokio_postgres::Row;
@@ -33,6 +34,8 @@ pub struct Workspace {
     pub weight: u32,
     /// Quiet hours of its channels that have none of their own.
     pub quiet_hours: Option<QuietHours>,
+    /// Its open pauses, the newest first; only [`Store::workspace`] tells them.
+    pub pauses: Vec<Pause>,
     /// Made at.
     pub created_at: Timestamp,
     /// Last changed at.
@@ -166,12 +169,13 @@ impl Store {
         row.as_ref().map(workspace).transpose()
     }
 
-    /// One workspace.
+    /// One workspace, with its open pauses.
     ///
     /// # Errors
     /// When the database cannot be used.
     pub async fn workspace(&self, id: WorkspaceId) -> Result<Option<Workspace>, Error> {
-        self.maybe_one(GET, &[&id.0]).await?.as_ref().map(workspace).transpose()
+        let Some(row) = self.maybe_one(GET, &[&id.0]).await? else { return Ok(None) };
+        Ok(Some(Workspace { pauses: self.open_pauses(id).await?, ..workspace(&row)? }))
     }
 
     /// Workspaces after an id, in order of id.
@@ -197,5 +201,6 @@ fn workspace(row: &Row) -> Result<Workspace, Error> {
         body_retention_days: number(10)?,
         weight: number(11)?,
         quiet_hours: quiet_hours(row, 12)?,
+        pauses: Vec::new(),
     })
 }

@@ -7,7 +7,9 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use super::errors::{self, ErrorAnswer, HEADERS, ValidationErrorAnswer};
-use crate::routes::{admin, batch, channels, contacts, docs, message_lists, messages, quiet_hours, tags, uploads};
+use crate::routes::{
+    admin, batch, channels, contacts, docs, message_lists, messages, pauses, quiet_hours, tags, uploads,
+};
 
 /// Named requests, shown with the operations that take them.
 const EXAMPLES: &str = include_str!("examples.json");
@@ -41,6 +43,10 @@ const EVERYWHERE: [&str; 2] = ["x-request-id", "messagebird-request-id"];
         quiet_hours::get_channel_quiet_hours,
         quiet_hours::put_channel_quiet_hours,
         quiet_hours::delete_channel_quiet_hours,
+        pauses::list_pauses,
+        pauses::create_pause,
+        pauses::get_pause,
+        pauses::end_pause,
         uploads::refuse_channel_upload,
         uploads::refuse_workspace_upload,
         admin::workspaces::create_workspace,
@@ -65,6 +71,7 @@ const EVERYWHERE: [&str; 2] = ["x-request-id", "messagebird-request-id"];
         (name = "Messages", description = "Sending and reading."),
         (name = "Channels", description = "Channels, their contacts, tags."),
         (name = "Quiet hours", description = "When messages of some use cases are not sent."),
+        (name = "Pauses", description = "What is accepted and not sent for a while."),
         (name = "Admin", description = "Workspaces, channels, access keys, erasures; opened by the admin token."),
         (name = "Documentation", description = "This document."),
     )
@@ -150,6 +157,12 @@ fn add_conditions(schemas: &mut Value) {
         { "title": "By number", "allOf": [given("identifierValue", "string"), absent("contactId")] },
         { "title": "By contact", "allOf": [given("contactId", "string"), absent("identifierValue")] },
     ]);
+    let scope = |word: &str| json!({ "properties": { "scope": { "const": word } } });
+    schemas["PauseRequest"]["oneOf"] = json!([
+        { "title": "Of the workspace", "allOf": [scope("workspace"), absent("channelId"), absent("tag")] },
+        { "title": "Of a channel", "allOf": [scope("channel"), given("channelId", "string"), absent("tag")] },
+        { "title": "Of a tag", "allOf": [scope("tag"), given("tag", "string"), absent("channelId")] },
+    ]);
     for payload in ["ImagePayload", "FilePayload"] {
         let without_buttons = json!({ "properties": { "actions": { "type": ["array", "null"], "maxItems": 0 } } });
         schemas[payload]["anyOf"] = json!([given("text", "string"), without_buttons]);
@@ -229,6 +242,7 @@ mod tests {
             ("QuietHoursRequest.holidays", "maxItems", limits::QUIET_HOLIDAYS_MAX),
             ("QuietHoursRequest.appliesTo", "maxItems", limits::QUIET_USE_CASES_MAX),
             ("QuietHoursRequest.spreadSeconds", "maximum", size(limits::QUIET_SPREAD_SECONDS_MAX)),
+            ("PauseRequest.reason", "maxLength", limits::PAUSE_REASON_CHARS_MAX),
             ("MessageRequest.collapseKey", "maxLength", limits::COLLAPSE_KEY_CHARS_MAX),
             ("ShortLinks.domain", "maxLength", limits::SHORT_LINK_DOMAIN_CHARS_MAX),
             ("BatchRequest.messageRequests", "maxItems", limits::BATCH_MESSAGES_MAX),

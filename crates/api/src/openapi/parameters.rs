@@ -34,6 +34,7 @@ path!(ContactPath {
     channel_id: "A channel of the workspace.",
     contact_id: "A contact of the workspace.",
 });
+path!(PausePath { workspace_id: "The workspace.", pause_id: "A pause of the workspace." });
 path!(AccessKeyPath { workspace_id: "The workspace.", access_key_id: "An access key of the workspace." });
 
 /// Which page of a list.

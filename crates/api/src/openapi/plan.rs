@@ -10,8 +10,8 @@ pub(crate) struct Plan {
     would_accept: bool,
     /// All that is wrong with the request, texts by path; empty when it would be accepted.
     violations: std::collections::BTreeMap<String, Vec<String>>,
-    /// When it would be sent at the earliest; `null` when it would not be: refused, or not allowed to go before its validity
-    /// ends, so that it would be accepted and fail at once.
+    /// When it would be sent at the earliest; `null` when it would not be, as far as is known: refused; not allowed to go before
+    /// its validity ends, so that it would be accepted and fail at once; held by a pause for longer than that, or without an end.
     #[schema(required = true, format = DateTime)]
     send_at: Option<String>,
     /// When it would not be sent any more; `null` where it would be refused.
@@ -19,7 +19,7 @@ pub(crate) struct Plan {
     expires_at: Option<String>,
     /// What it must pass before it is sent, in this order; empty where it would be refused.
     gates: Vec<Gate>,
-    /// The calls it would become; none where it would not be sent.
+    /// The calls it would become; none where it would be refused or fail at once.
     lipachat_calls: Vec<LipachatCall>,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Gate {
     gate: GateName,
     /// Whether it lets the message through at the time the message asks for.
     verdict: Verdict,
-    /// Until when it stays closed; `null` when it is open or does not open again.
+    /// Until when it stays closed; `null` when it is open, does not open again, or is a pause that names no end.
     #[schema(required = true, format = DateTime)]
     until: Option<String>,
     /// The setting that decides.
@@ -45,6 +45,7 @@ pub(crate) enum GateName {
     Schedule,
     QuietHours,
     Validity,
+    Hold,
     ChannelRate,
 }
 

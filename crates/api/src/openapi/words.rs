@@ -1,8 +1,8 @@
 //! Schemas of single words and texts that a derive cannot say: the word that tells a variant, items of arrays, maps.
 
 use domain::limits::{
-    LINK_PARAMETER_VALUE_CHARS_MAX, LINK_PARAMETERS_MAX, TAG_CHARS_MAX, TEMPLATE_BODY_UNITS_MAX, URL_CHARS_MAX,
-    USE_CASE_CHARS_MAX,
+    LINK_PARAMETER_VALUE_CHARS_MAX, LINK_PARAMETERS_MAX, PAUSE_REASON_CHARS_MAX, TAG_CHARS_MAX,
+    TEMPLATE_BODY_UNITS_MAX, URL_CHARS_MAX, USE_CASE_CHARS_MAX,
 };
 use utoipa::openapi::schema::{
     AdditionalProperties, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type,
@@ -75,6 +75,10 @@ texts! { name:
     access_key_name(Type::String, "checkout"),
 }
 
+texts! { reason:
+    pause_reason("The price is wrong"),
+}
+
 texts! { phone_number:
     channel_number(Type::String, "The number it sends from, in E.164 form.", &["+254700000000"]),
     channel_number_or_null(text_or_null(), "The number it sends from, in E.164 form.", &["+254700000001"]),
@@ -111,6 +115,21 @@ fn name(schema_type: impl Into<SchemaType>, example: &str) -> Object {
         .pattern(Some(NAME))
         .description(Some(format!(
             "1 to {NAME_CHARS_MAX} characters without control characters, not only white space."
+        )))
+        .examples([example])
+        .build()
+}
+
+/// Why an operator does a thing.
+fn reason(example: &str) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(PAUSE_REASON_CHARS_MAX))
+        .pattern(Some(NAME))
+        .description(Some(format!(
+            "Why, for people: 1 to {PAUSE_REASON_CHARS_MAX} characters without control characters, not only white space. \
+             `details` of held messages show it."
         )))
         .examples([example])
         .build()

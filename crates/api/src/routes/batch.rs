@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use store::accept::{Accepted, NewMessage};
 use store::channel::Channel;
 use store::message::Message;
+use store::workspace::Workspace;
 use uuid::Uuid;
 
 use super::messages::{IDEMPOTENCY_KEY, read};
@@ -73,9 +74,10 @@ pub(crate) async fn send_batch(
     }
     let values = batch::read(&body).map_err(ApiError::InvalidPayload)?;
     let batch = Uuid::new_v4();
-    let items = read_items(&api, &channel, values, batch).await?;
+    let settings = api.access.settings(&api.store, workspace).await?;
+    let items = read_items(&api, &channel, &settings, values, batch).await?;
     let fates = store(&api, &channel, values, items, batch).await?;
-    let outcomes = outcomes(&api, &channel, &fates).await?;
+    let outcomes = outcomes(&api, &channel, &settings, &fates).await?;
     let ids: Vec<Uuid> = outcomes.iter().map(|outcome| outcome.id).collect();
     Ok(HttpResponse::Accepted().json(json!({ "batchId": batch, "messageIds": ids, "results": outcomes })))
 }
@@ -96,8 +98,13 @@ enum Fate {
     Replayed(MessageId),
 }
 
-async fn read_items(api: &Api, channel: &Channel, values: &[Value], batch: Uuid) -> Result<Vec<Item>, ApiError> {
-    let settings = api.access.settings(&api.store, channel.workspace).await?;
+async fn read_items(
+    api: &Api,
+    channel: &Channel,
+    settings: &Workspace,
+    values: &[Value],
+    batch: Uuid,
+) -> Result<Vec<Item>, ApiError> {
     let mut mentions = Mentions::default();
     values.iter().for_each(|value| mentions.add(value));
     let known = look_up(&api.store, channel.workspace, &mentions).await?;
@@ -123,7 +130,7 @@ async fn read_items(api: &Api, channel: &Channel, values: &[Value], batch: Uuid)
     };
     let item = |(value, read): (&Value, Result<MessageRequest, Violations>)| {
         let message = match read {
-            Ok(read) => new_message(channel, &settings, read, fingerprint(channel, value), now),
+            Ok(read) => new_message(channel, settings, read, fingerprint(channel, value), now),
             Err(violations) => match replay_of(value) {
                 Some(first) => return Item::Replay(first),
                 None => rejected(channel, value, &violations, now),
@@ -202,7 +209,12 @@ fn is_refused(message: &NewMessage) -> bool {
     message.rejected.as_ref().is_some_and(|rejection| rejection.code == FailureCode::InvalidInput)
 }
 
-async fn outcomes(api: &Api, channel: &Channel, fates: &[Fate]) -> Result<Vec<Outcome>, ApiError> {
+async fn outcomes(
+    api: &Api,
+    channel: &Channel,
+    settings: &Workspace,
+    fates: &[Fate],
+) -> Result<Vec<Outcome>, ApiError> {
     let replayed = |fate: &Fate| match fate {
         Fate::Stored(..) => None,
         Fate::Replayed(first) => Some(*first),
@@ -210,7 +222,7 @@ async fn outcomes(api: &Api, channel: &Channel, fates: &[Fate]) -> Result<Vec<Ou
     let firsts: Vec<MessageId> = fates.iter().filter_map(replayed).collect();
     let firsts = api.store.messages(channel.workspace, &firsts).await.map_err(|_| ApiError::OutcomeUnknown)?;
     let outcome = |fate: &Fate| match fate {
-        Fate::Stored(message, accepted) => Some(outcome(&as_stored(channel, message, *accepted), false)),
+        Fate::Stored(message, accepted) => Some(outcome(&as_stored(channel, settings, message, *accepted), false)),
         Fate::Replayed(id) => firsts.iter().find(|first| first.id == *id).map(|first| outcome(first, true)),
     };
     fates.iter().map(outcome).collect::<Option<_>>().ok_or(ApiError::OutcomeUnknown)

@@ -109,7 +109,7 @@ async fn accept(
     now: Timestamp,
 ) -> Result<HttpResponse, ApiError> {
     let message = new_message(channel, settings, read, fingerprint(channel, body), now);
-    let stored = as_stored(channel, &message, Accepted::New);
+    let stored = as_stored(channel, settings, &message, Accepted::New);
     let (due_at, lane) = (message.due_at, message.lane);
     let accepted = api.writer.accept(vec![message]).await?;
     match accepted.first() {
@@ -155,7 +155,7 @@ fn plan(
     let parts = request.contents.into_iter().map(|content| Part { id: PartId(Uuid::new_v4()), content });
     let preview = |part| api.preview.preview(&part, &settings.number, &request.recipient, settings.longitude_spelling);
     match timing.fit {
-        Fit::At(at, _) => plan::accepted(Some(at), timing.expires_at, gates, parts.map(preview).collect()),
+        Fit::At(..) => plan::accepted(timing.send_at(), timing.expires_at, gates, parts.map(preview).collect()),
         Fit::Never => plan::accepted(None, timing.expires_at, gates, Vec::new()),
     }
 }

@@ -1,8 +1,8 @@
 //! The gates of a plan: what a message must pass before it is sent, in the order of the contract's section 6.
 //!
-//! Pauses, the service window, templates, the channel's breaker and what contends with other messages come with later
-//! versions.
+//! The service window, templates, the channel's breaker and what contends with other messages come with later versions.
 
+use domain::pause::Pause;
 use domain::quiet_hours::Closed;
 use domain::schedule::Fit;
 use jiff::Timestamp;
@@ -41,6 +41,7 @@ pub(crate) fn of(
             until: None,
             setting: validity(request, settings),
         },
+        hold(timing.pause),
         until("channelRate", None, rate),
     ]
 }
@@ -48,6 +49,16 @@ pub(crate) fn of(
 /// A gate that is closed until an instant, or open.
 fn until(gate: &'static str, closed_until: Option<Timestamp>, setting: String) -> GateView {
     GateView { gate, verdict: verdict(closed_until.is_some()), until: closed_until.map(instant), setting }
+}
+
+/// A pause that names no end is closed, too.
+fn hold(pause: Option<&Pause>) -> GateView {
+    GateView {
+        gate: "hold",
+        verdict: verdict(pause.is_some()),
+        until: pause.and_then(|pause| pause.until).map(instant),
+        setting: pause.map_or_else(|| "no pause".to_owned(), Pause::to_string),
+    }
 }
 
 fn verdict(is_closed: bool) -> &'static str {

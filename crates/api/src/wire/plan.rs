@@ -43,7 +43,8 @@ pub(crate) fn refused(violations: &Violations) -> PlanView {
     }
 }
 
-/// The plan of a request that would be accepted; without an instant to send at it would fail at once.
+/// The plan of a request that would be accepted; without an instant to send at it would fail at once, or be held for as long as
+/// is known.
 pub(crate) fn accepted(
     send_at: Option<Timestamp>,
     expires_at: Timestamp,

@@ -5,6 +5,7 @@ use domain::gate::GateReason;
 use domain::id::ContactId;
 use domain::lifecycle::Status;
 use domain::options::ReplyTo;
+use domain::pause::Pause;
 use domain::phone::PhoneNumber;
 use domain::schedule::DueReason;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
@@ -190,7 +191,7 @@ fn details(message: &Message) -> String {
 
 pub(crate) fn status_details(message: &Message) -> String {
     match (&message.waiting, message.status) {
-        (Some(waiting), Status::Scheduled) if waiting.reason == DueReason::Requested => {
+        (Some(waiting), Status::Scheduled) if waiting.reason == DueReason::Requested && pause_of(waiting).is_none() => {
             format!("scheduled for {}", instant(waiting.due_at))
         }
         (Some(waiting), _) => waiting_details(waiting),
@@ -206,6 +207,10 @@ fn ended_details(code: FailureCode, reason: &str) -> String {
 }
 
 fn waiting_details(waiting: &Waiting) -> String {
+    if let Some(pause) = pause_of(waiting) {
+        let until = pause.until.map(|until| format!(" until {}", instant(until))).unwrap_or_default();
+        return format!("held by a pause{until}: {}", pause.reason);
+    }
     if let Some((reason, until)) = waiting.gate.filter(|(_, until)| !is_held_past(waiting, *until)) {
         let what = match reason {
             GateReason::Credentials => "held because the provider refuses the channel's key; next probe",
@@ -215,17 +220,34 @@ fn waiting_details(waiting: &Waiting) -> String {
         return format!("{what} at {}", instant(until));
     }
     match waiting.reason {
-        DueReason::Requested | DueReason::Gate => String::new(),
+        // What a pause held that is over goes as soon as the owner of the channel knows.
+        DueReason::Requested | DueReason::Gate | DueReason::Paused => String::new(),
         DueReason::BackOff => format!("try {} failed; next try at {}", waiting.tries, instant(waiting.due_at)),
         DueReason::QuietHours => format!("held by quiet hours until {}", instant(waiting.due_at)),
         DueReason::Released => {
             format!("released after quiet hours, waits for its turn until {}", instant(waiting.due_at))
         }
-        DueReason::Paused => format!("held by a pause until {}", instant(waiting.due_at)),
         DueReason::Held => "held until it is released".to_owned(),
         DueReason::Recipient => format!("the recipient's next turn is at {}", instant(waiting.due_at)),
         DueReason::Order => format!("waits for an earlier message to the recipient until {}", instant(waiting.due_at)),
         DueReason::Claimed => "being sent".to_owned(),
+    }
+}
+
+/// The pause that covers a waiting message, if nothing else holds it for longer.
+fn pause_of(waiting: &Waiting) -> Option<&Pause> {
+    let gate_until = waiting.gate.map_or(waiting.due_at, |(_, until)| until);
+    match waiting.reason {
+        // It goes on being held, or sent, whatever becomes of the pause.
+        DueReason::Held | DueReason::Claimed => None,
+        DueReason::Requested
+        | DueReason::BackOff
+        | DueReason::QuietHours
+        | DueReason::Released
+        | DueReason::Paused
+        | DueReason::Gate
+        | DueReason::Recipient
+        | DueReason::Order => waiting.pause.as_ref().filter(|pause| pause.over_at() >= waiting.due_at.max(gate_until)),
     }
 }
 

@@ -45,6 +45,7 @@ async fn without_quiet_hours_a_message_passes_all_gates_at_its_own_time() {
         gate("schedule", "open", None, "scheduledFor"),
         gate("quietHours", "open", None, "quietHours are not set"),
         gate("validity", "open", None, "channel.messageType=transactional, validity=129600"),
+        gate("hold", "open", None, "no pause"),
         gate("channelRate", "open", None, "channel.messagesPerSecond=1000"),
     ]);
     assert_eq!((plan["sendAt"].take(), plan["gates"].take()), (json!(NIGHT), gates));
@@ -145,6 +146,7 @@ async fn what_cannot_go_in_time_would_be_accepted_and_never_sent() {
         gate("schedule", "open", None, "scheduledFor"),
         gate("quietHours", "closed", Some(MORNING), "workspace.quietHours windows[0], zone Africa/Nairobi"),
         gate("validity", "closed", None, "validity=3600"),
+        gate("hold", "open", None, "no pause"),
         gate("channelRate", "open", None, "channel.messagesPerSecond=1000"),
     ]);
     assert_eq!(plan["gates"], gates);

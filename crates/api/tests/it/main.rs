@@ -42,6 +42,8 @@ mod message_lists;
 
 mod paging;
 
+mod pauses;
+
 mod placeholders;
 
 mod quiet_hours;

@@ -1,18 +1,63 @@
-//! What keeps the message that is next from being sent: quiet hours, or its recipient.
+//! What keeps messages from being sent: a pause of their tags, quiet hours, their recipient.
+
+use std::collections::HashMap;
 
 use domain::decision::{self, Step};
+use domain::id::MessageId;
 use domain::provider::Provider;
+use domain::schedule::DueReason;
 use jiff::Timestamp;
+use store::outbox::Claimed;
+use tokio::time::Instant;
 
 use super::Lane;
+use crate::attempt::Ready;
 use crate::quiet::Hold;
 use crate::recipients::Clearance;
 
 impl<P: Provider> Lane<P> {
-    /// Plans some of what former quiet hours held.
+    /// Takes in what was claimed. Those that pauses of their tags hold wait on, and no try is counted; where that cannot be
+    /// told, all do.
+    pub(super) async fn take_in(&mut self, claimed: Vec<Claimed>, claimed_at: Instant) {
+        let paused = self.paused_by_tags(&claimed).await;
+        for message in claimed {
+            let ready = Ready::new(message, claimed_at, false);
+            match paused.as_ref().map(|paused| paused.get(&ready.message.id)) {
+                Some(None) => self.ready.push(ready),
+                Some(Some(until)) => {
+                    let due_at = until.unwrap_or(Timestamp::MAX).min(ready.message.expires_at);
+                    self.hold_back(ready, due_at, DueReason::Paused).await;
+                }
+                None => self.give_back(ready).await,
+            }
+        }
+    }
+
+    /// Messages that pauses of their tags hold, each until when; `None` when that cannot be told.
+    async fn paused_by_tags(&mut self, claimed: &[Claimed]) -> Option<HashMap<MessageId, Option<Timestamp>>> {
+        if claimed.is_empty() || !self.holds.pauses.hold_tags(self.shared.store.now()) {
+            return Some(HashMap::new());
+        }
+        let ids: Vec<MessageId> = claimed.iter().map(|message| message.id).collect();
+        match self.shared.store.paused_by_tags(self.lease.workspace, &ids).await {
+            Ok(paused) => Some(paused.into_iter().collect()),
+            Err(error) => {
+                tracing::warn!(%error, channel = %self.lease.channel, "paused tags cannot be asked for; what was claimed waits on");
+                self.looks.look_after(self.shared.settings.tick);
+                None
+            }
+        }
+    }
+
+    async fn hold_back(&self, ready: Ready, due_at: Timestamp, reason: DueReason) {
+        self.shared.metrics.held_back.with_label_values(&[reason.as_str()]).inc();
+        self.wait(ready, due_at, reason).await;
+    }
+
+    /// Plans some of what former holds held.
     pub(super) async fn plan_held(&mut self) {
         let now = self.shared.store.now();
-        if let Some((lane, due_at)) = self.quiet.plan(&self.shared.store, &self.lease, now).await {
+        if let Some((lane, due_at)) = self.holds.plan(&self.shared.store, &self.lease, now).await {
             self.looks.tell(lane, due_at, self.instant_of(due_at));
         }
     }
@@ -20,13 +65,10 @@ impl<P: Provider> Lane<P> {
     /// Takes the next message out of the queue if quiet hours keep it; answers whether they do.
     pub(super) async fn hold_next(&mut self, now: Timestamp) -> bool {
         let Some(ready) = self.ready.next() else { return false };
-        let Some(hold) = self.quiet.hold(&self.shared.store, &mut ready.message, now).await else { return false };
+        let Some(hold) = self.holds.quiet.hold(&self.shared.store, &mut ready.message, now).await else { return false };
         let Some(ready) = self.ready.remove() else { return false };
         match hold {
-            Hold::Until(due_at, reason) => {
-                self.shared.metrics.held_back.with_label_values(&[reason.as_str()]).inc();
-                self.wait(ready, due_at, reason).await;
-            }
+            Hold::Until(due_at, reason) => self.hold_back(ready, due_at, reason).await,
             Hold::Never => {
                 let failure = decision::expired_in_quiet_hours(&ready.progress());
                 self.settle(ready, Step::Failed(failure), None).await;
@@ -46,10 +88,7 @@ impl<P: Provider> Lane<P> {
             Clearance::Go => {}
             Clearance::SetAside => self.recipients.set_aside(ready),
             Clearance::Never => self.expire(ready).await,
-            Clearance::Wait(due_at, reason) => {
-                self.shared.metrics.held_back.with_label_values(&[reason.as_str()]).inc();
-                self.wait(ready, due_at, reason).await;
-            }
+            Clearance::Wait(due_at, reason) => self.hold_back(ready, due_at, reason).await,
         }
         true
     }

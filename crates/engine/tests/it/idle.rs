@@ -50,6 +50,18 @@ async fn an_engine_behind_a_closed_gate_is_calm() {
 }
 
 #[tokio::test]
+async fn an_engine_whose_channel_is_paused_is_calm() {
+    let rig = Rig::scripted(json!({})).await;
+    rig.pause(rig.channel(), None).await;
+    rig.put_texts(100).await;
+    let node = rig.node(fast()).await;
+    node.owns(1).await;
+    assert_calm(&node).await;
+    assert_eq!(rig.sandbox.ledger().len(), 0);
+    node.running.stop().await;
+}
+
+#[tokio::test]
 async fn an_engine_whose_probe_hangs_is_calm() {
     let rules = json!([{ "times": 1, "answer": { "kind": "normal" } }, { "answer": { "kind": "hang" } }]);
     let rig = Rig::with_key("a-wrong-key", json!({ "rules": rules })).await;

@@ -10,6 +10,7 @@ mod moved_clock;
 mod outage;
 mod overdue;
 mod parts;
+mod pauses;
 mod process;
 mod quiet_hours;
 mod recipients;

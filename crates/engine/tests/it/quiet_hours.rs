@@ -17,7 +17,7 @@ const ACT: Act<'_> = Act { actor: "test", name: "test" };
 const HELD: &str = "SELECT count(*) FROM outbox WHERE due_reason = 'quiet_hours'";
 
 /// Quiet hours for transactional messages from some minutes from now until others, every day.
-fn hours(now: Timestamp, from_minutes: i64, to_minutes: i64, spread_seconds: u32) -> QuietHours {
+pub(crate) fn hours(now: Timestamp, from_minutes: i64, to_minutes: i64, spread_seconds: u32) -> QuietHours {
     let minute = |minutes: i64| {
         let at = now.checked_add(SignedDuration::from_mins(minutes)).expect("in range");
         at.to_zoned(TimeZone::UTC).strftime("%H:%M").to_string()
@@ -31,7 +31,7 @@ fn hours(now: Timestamp, from_minutes: i64, to_minutes: i64, spread_seconds: u32
     serde_json::from_value(setting).expect("quiet hours")
 }
 
-async fn set(rig: &Rig, hours: &QuietHours) {
+pub(crate) async fn set(rig: &Rig, hours: &QuietHours) {
     let changed = rig.store().put_workspace_quiet_hours(rig.tenant.workspace, hours, &ACT).await;
     assert!(changed.expect("the database runs"));
 }

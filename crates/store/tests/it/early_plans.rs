@@ -6,7 +6,7 @@ use crate::fixtures::{Fixture, connect};
 use crate::statements::statement;
 
 /// What runs for each message, or for many together, and the index that it may find messages along.
-const HOT: [(&str, &str); 8] = [
+const HOT: [(&str, &str); 9] = [
     ("store.accept.accept", "_pkey"),
     ("store.accept.stored", "_pkey"),
     ("store.accept.first_of_keys", "_pkey"),
@@ -15,6 +15,7 @@ const HOT: [(&str, &str); 8] = [
     ("store.outbox.claim_expired", "_pkey"),
     ("store.outbox.wake_times", "_pkey"),
     ("store.settle.settle", "_pkey"),
+    ("store.pause.of_tags", "_pkey"),
 ];
 /// Its plan for an outbox that was vacuumed while it was empty reads all of it, until the next `ANALYZE`: of one row and ten
 /// to look for the planner knows no better way, whatever it is told to avoid.

@@ -36,6 +36,8 @@ mod partition_plans;
 
 mod partitions;
 
+mod pauses;
+
 mod quiet_hours;
 mod retention;
 

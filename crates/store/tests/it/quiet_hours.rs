@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use store::accept::NewMessage;
 use store::audit::Act;
-use store::quiet_hours::{LANE_START, NewPlan};
+use store::holds::{LANE_START, NewPlan};
 use testkit::Tenant;
 use uuid::Uuid;
 
@@ -79,14 +79,12 @@ async fn what_is_held_is_found_page_by_page_and_planned_under_its_claim_and_leas
         (0..3).map(|_| NewMessage { due_at: end, due_reason: DueReason::QuietHours, ..f.message() }).collect();
     f.store.accept(&held).await.expect("accepted");
     f.queue_at(Lane::Normal, later(end, -60)).await;
-    let first = f.store.held_by_quiet_hours(&lease, Lane::Normal, LANE_START, 2).await.expect("looked");
+    let first = f.store.held(&lease, Lane::Normal, LANE_START, 2).await.expect("looked");
     assert_eq!(first.held.iter().map(|held| held.id).collect::<Vec<_>>(), [held[0].id]);
     assert_eq!(first.reached, Some((end, held[0].id)).map(|(_, id)| (first.held[0].due_at, id)));
-    let second =
-        f.store.held_by_quiet_hours(&lease, Lane::Normal, first.reached.expect("more"), 10).await.expect("looked");
+    let second = f.store.held(&lease, Lane::Normal, first.reached.expect("more"), 10).await.expect("looked");
     assert_eq!(second.held.iter().map(|held| held.id).collect::<Vec<_>>(), [held[1].id, held[2].id]);
-    let last =
-        f.store.held_by_quiet_hours(&lease, Lane::Normal, second.reached.expect("more"), 10).await.expect("looked");
+    let last = f.store.held(&lease, Lane::Normal, second.reached.expect("more"), 10).await.expect("looked");
     assert!(last.held.is_empty() && last.reached.is_none());
 
     let plan = |message: &NewMessage, claim| {

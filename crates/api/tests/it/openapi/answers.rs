@@ -158,3 +158,38 @@ async fn quiet_hours_and_plans_are_answered_as_documented() {
     }
     harness.stop().await;
 }
+
+#[tokio::test]
+async fn pauses_are_answered_as_documented() {
+    let harness = Harness::start().await;
+    let document = closed(&harness).await;
+    let (list, one) = ("/workspaces/{workspaceId}/pauses", "/workspaces/{workspaceId}/pauses/{pauseId}");
+    let path = list.replace("{workspaceId}", &harness.tenant.workspace.to_string());
+    let until = harness.database.store.now().checked_add(jiff::SignedDuration::from_hours(1)).unwrap().to_string();
+    let channel = harness.tenant.channel.id.to_string();
+    for (pause, status) in [
+        (json!({ "scope": "workspace", "reason": "a" }), 201),
+        (json!({ "scope": "channel", "channelId": channel, "reason": "a", "until": until }), 201),
+        (json!({ "scope": "tag", "tag": "promo", "reason": "a" }), 201),
+        (json!({}), 422),
+    ] {
+        let made = harness.ask(Method::POST, &path, Some(&pause)).await;
+        assert_eq!(made.status, status, "{}", made.text);
+        check(&document, "POST", list, &made);
+        let id = made.json()["id"].as_str().unwrap_or("2b3c9b1e-7f4f-4a53-9d4b-0c1a7a0d9f11").to_owned();
+        for method in [Method::GET, Method::DELETE, Method::GET] {
+            let answer = harness.ask(method.clone(), &format!("{path}/{id}"), None).await;
+            assert_eq!(answer.status, if status == 201 { 200 } else { 404 }, "{}", answer.text);
+            check(&document, method.as_str(), one, &answer);
+        }
+        harness.ask(Method::POST, &path, Some(&pause)).await;
+        let listed = harness.get(&path).await;
+        listed.expect(200);
+        check(&document, "GET", list, &listed);
+    }
+    let plan = format!("{}?dryRun=true", harness.tenant.messages_path());
+    let plan = harness.ask(Method::POST, &plan, Some(&message())).await;
+    assert_eq!(plan.expect(200)["gates"][3]["verdict"], "closed");
+    check(&document, "POST", MESSAGES, &plan);
+    harness.stop().await;
+}

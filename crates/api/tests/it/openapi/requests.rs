@@ -8,6 +8,7 @@ use crate::harness::{ADMIN_TOKEN, Harness, message};
 use crate::table::{placeholders, read};
 
 const GOOD: &str = include_str!("../input/good.json");
+const GOOD_PAUSES: &str = include_str!("../input/good_pauses.json");
 const GOOD_QUIET_HOURS: &str = include_str!("../input/good_quiet_hours.json");
 
 /// Values that together hold every documented property of a schema, in every variant.
@@ -193,6 +194,35 @@ async fn every_documented_property_of_the_admin_api_is_known_to_the_reader() {
             let answer = harness.admin(method.clone(), &path, Some(request)).await;
             assert!([200, 201].contains(&answer.status), "{schema}: {}", answer.text);
         }
+    }
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn every_documented_property_of_a_pause_is_known_to_the_reader() {
+    let harness = Harness::start().await;
+    let document = Document::read(&harness).await;
+    let path = format!("/workspaces/{}/pauses", harness.tenant.workspace);
+    for request in samples_of(&document, "PauseRequest") {
+        let answer = harness.ask(Method::POST, &path, Some(&request)).await;
+        // What belongs to different scopes is never right together.
+        assert_eq!(answer.status, 422, "{}\n{request}", answer.text);
+        assert!(!answer.text.contains("is unsupported"), "{}\n{request}", answer.text);
+    }
+    let validator = document.validator_of("PauseRequest");
+    let placeholders = placeholders(&harness).await;
+    for request in read(GOOD_PAUSES) {
+        let body = serde_json::from_slice(&request.body(&placeholders).unwrap()).unwrap();
+        assert_eq!(problems(&validator, &body), Vec::<String>::new(), "{}", request.name);
+    }
+    for (refused, reason) in [
+        (json!({ "scope": "workspace", "tag": "promo", "reason": "a" }), "a tag with another scope"),
+        (json!({ "scope": "channel", "reason": "a" }), "no channel"),
+        (json!({ "scope": "tag", "tag": "a,b", "reason": "a" }), "no tag"),
+        (json!({ "scope": "workspace", "reason": "a\nb" }), "two lines"),
+    ] {
+        assert_ne!(problems(&validator, &refused), Vec::<String>::new(), "the schema allows {reason}");
+        assert_eq!(harness.ask(Method::POST, &path, Some(&refused)).await.code(422), "InvalidPayload", "{reason}");
     }
     harness.stop().await;
 }

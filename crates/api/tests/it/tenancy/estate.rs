@@ -51,9 +51,12 @@ impl Estate {
             let path = format!("{path}/quiet-hours");
             json_of(&ask(harness, "PUT", &path, &[&credential], Some(&quiet_hours)).await, 200);
         }
+        let pause = json!({ "scope": "tag", "tag": format!("{word}-tag"), "reason": format!("{word}-reason") });
+        let path = format!("/workspaces/{workspace}/pauses");
+        let pause = text(&json_of(&ask(harness, "POST", &path, &[&credential], Some(&pause)).await, 201), "id");
         let contact = text(&message["receiver"]["contacts"][0], "id");
         let message = text(&message, "id");
-        let secrets = [&workspace, &channel, &message, &received, &contact, &batch, &tenant.access_key];
+        let secrets = [&workspace, &channel, &message, &received, &contact, &batch, &pause, &tenant.access_key];
         let secrets = secrets.into_iter().cloned().chain([word.to_owned(), digits(number), digits(sender)]).collect();
         Self {
             ids: BTreeMap::from([
@@ -61,6 +64,7 @@ impl Estate {
                 ("channelId", channel),
                 ("messageId", message),
                 ("contactId", contact.clone()),
+                ("pauseId", pause),
                 (RECEIVED, received),
             ]),
             filters: BTreeMap::from([

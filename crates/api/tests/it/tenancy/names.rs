@@ -75,6 +75,29 @@ async fn keys_of_another_tenant_are_free() {
     harness.stop().await;
 }
 
+#[tokio::test]
+async fn a_channel_of_another_tenant_is_paused_as_little_as_one_that_nobody_has() {
+    let harness = Harness::start().await;
+    let foreign = Estate::plant(&harness, &harness.other, "zanzibar", ["+254733445566", "+254722987654"]).await;
+    let before = rows_of(&harness, &harness.other).await;
+    let path = format!("/workspaces/{}/pauses", harness.tenant.workspace);
+    let pause = async |channel: &str| {
+        let pause = json!({ "scope": "channel", "channelId": channel, "reason": "moved" });
+        ask(&harness, "POST", &path, &[&harness.access_key()], Some(&pause)).await
+    };
+    let (theirs, nobodys) = (pause(&foreign.id("channelId")).await, pause(UNKNOWN).await);
+    assert_eq!(essence(&theirs), essence(&nobodys));
+    assert_eq!(json_of(&theirs, 422)["details"], json!({ ".channelId": ["is not a channel of this workspace"] }));
+    assert_eq!(foreign.leaks(&theirs), Vec::<&str>::new(), "{}", theirs.body);
+    json_of(&pause(&harness.tenant.channel.id.to_string()).await, 201);
+    assert_eq!(rows_of(&harness, &harness.other).await, before);
+    // Of the same tag: it is the workspace's own.
+    let tag = json!({ "scope": "tag", "tag": foreign.filters["tags"], "reason": "moved" });
+    json_of(&ask(&harness, "POST", &path, &[&harness.access_key()], Some(&tag)).await, 201);
+    assert_eq!(rows_of(&harness, &harness.other).await, before);
+    harness.stop().await;
+}
+
 fn to_number(number: &str) -> Value {
     let mut message = message();
     message["receiver"] = json!({ "contacts": [{ "identifierValue": number }] });
