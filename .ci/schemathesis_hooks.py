@@ -48,6 +48,9 @@ BEYOND_SCHEMAS = [
     (r"\.windows\[\d+\]\.end", r"must differ from start.*", "values cannot be compared"),
     (r"\.holidays\[\d+\]", r"must be a date as YYYY-MM-DD", "months are of different lengths"),
     (r"\.appliesTo\[\d+\]", r"is named twice", "upper and lower case are one"),
+    (r"\.channelId", r"is not a channel of this workspace", "it is data"),
+    (r"\.until", r"must be in the future|must not be more than 365 days ahead", "instants cannot be compared with now"),
+    (r"\.", r"1000 pauses are open: end some first", "it is data"),
     (r"\.capFrequency", r"needs meta\.extraInformation\.useCase to be \"marketing\"", "properties far from each other"),
 ]
 
