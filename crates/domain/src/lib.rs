@@ -39,6 +39,8 @@ pub mod schedule;
 
 pub mod spread;
 
+pub mod again;
+
 pub mod outcome;
 
 pub mod retry;
@@ -46,5 +48,11 @@ pub mod retry;
 pub mod gate;
 
 pub mod decision;
+
+pub mod event;
+
+pub mod action;
+
+pub mod replay;
 
 pub mod provider;
