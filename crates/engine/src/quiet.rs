@@ -193,7 +193,7 @@ impl Quiet {
             Some(until) => (until, DueReason::QuietHours),
             None => (proposed, DueReason::Requested),
         };
-        let plan = NewPlan { message: held.id, claim: held.claim, due_at, reason };
+        let plan = NewPlan { message: held.id, claim: held.claim, expires_at: held.expires_at, due_at, reason };
         (due_at != held.due_at || reason != DueReason::QuietHours).then_some(plan)
     }
 

@@ -60,6 +60,12 @@ pub mod outbox;
 
 pub mod settle;
 
+pub mod steer;
+
+pub mod replay;
+
+pub mod action;
+
 mod month;
 
 pub mod partition;

@@ -278,7 +278,7 @@ impl Store {
     }
 }
 
-fn lane(number: i16) -> Result<Lane, Error> {
+pub(crate) fn lane(number: i16) -> Result<Lane, Error> {
     Lane::from_number(number).ok_or_else(|| Error::corrupt(format!("lane {number}")))
 }
 

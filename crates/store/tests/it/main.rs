@@ -6,6 +6,8 @@
 
 mod accept;
 
+mod actions;
+
 mod access_keys;
 
 mod careful;
@@ -37,6 +39,9 @@ mod partition_plans;
 mod partitions;
 
 mod quiet_hours;
+
+mod replays;
+
 mod retention;
 
 mod serving;
@@ -44,6 +49,10 @@ mod serving;
 mod settle;
 
 mod statements;
+
+mod steering;
+
+mod steering_races;
 
 mod tags;
 
