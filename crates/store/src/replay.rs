@@ -86,10 +86,11 @@ pub(crate) struct Ground<'a> {
     pub(crate) hours: Option<&'a QuietHours>,
 }
 
+// The channel is checked of each row, so that the planner cannot walk along all messages of it.
 const LOOK: &str = "-- store.replay.look
 SELECT message_id, status, failure_code, json_array_length(parts::json), cardinality(platform_references), replayed_as,
     contact_id, recipient, use_case, options, created_at, scheduled_for, expires_at, CASE status WHEN $4 THEN parts END
-FROM messages WHERE workspace_id = $1 AND message_id = ANY ($2) AND channel_id = $3 AND direction = 'outgoing'
+FROM messages WHERE workspace_id = $1 AND message_id = ANY ($2) AND (channel_id = $3) IS TRUE AND direction = 'outgoing'
 ORDER BY message_id";
 
 // Who is being erased gets no new message: the erasure would not find it. With an action it happens only from the place that the action has reached, and moves it on.
@@ -107,7 +108,7 @@ WITH place AS (
 ), taken AS (
     UPDATE messages m SET replayed_as = i.new_id, updated_at = $14
     FROM input i
-    WHERE m.workspace_id = $1 AND m.message_id = i.old_id AND m.channel_id = $2 AND m.status = i.old_status
+    WHERE m.workspace_id = $1 AND m.message_id = i.old_id AND (m.channel_id = $2) IS TRUE AND m.status = i.old_status
     AND m.replayed_as IS NULL AND m.parts <> '[]' AND m.recipient IS NOT NULL
     AND NOT EXISTS (SELECT FROM erasures e WHERE e.workspace_id = m.workspace_id AND e.contact_id = m.contact_id)
     RETURNING m.workspace_id, m.message_id AS old_id, m.channel_id, m.contact_id, m.recipient, m.body, m.template, m.parts, m.reference,

@@ -164,10 +164,11 @@ WITH planned AS (
 )
 SELECT message_id FROM planned";
 
+// The channel is checked of the row, so that the planner cannot walk along all messages of it.
 const STANDING: &str = "-- store.steer.standing
 SELECT m.status, o.due_reason, o.claimed_until IS NOT NULL FROM messages m
 LEFT JOIN outbox o ON o.workspace_id = m.workspace_id AND o.message_id = m.message_id
-WHERE m.workspace_id = $1 AND m.message_id = $2 AND m.channel_id = $3";
+WHERE m.workspace_id = $1 AND m.message_id = $2 AND (m.channel_id = $3) IS TRUE";
 
 const UNSENT: &str = "-- store.steer.unsent
 SELECT o.lane, m.recipient, m.use_case, m.options, m.created_at, m.scheduled_for, m.expires_at, o.claim, o.due_at, o.due_reason

@@ -6,7 +6,7 @@ use crate::fixtures::{Fixture, connect};
 use crate::statements::statement;
 
 /// What runs for each message, or for many together, and the index that it may find messages along.
-const HOT: [(&str, &str); 8] = [
+const HOT: [(&str, &str); 19] = [
     ("store.accept.accept", "_pkey"),
     ("store.accept.stored", "_pkey"),
     ("store.accept.first_of_keys", "_pkey"),
@@ -15,6 +15,17 @@ const HOT: [(&str, &str); 8] = [
     ("store.outbox.claim_expired", "_pkey"),
     ("store.outbox.wake_times", "_pkey"),
     ("store.settle.settle", "_pkey"),
+    ("store.steer.cancel", "_pkey"),
+    ("store.steer.hold", "_pkey"),
+    ("store.steer.release", "_pkey"),
+    ("store.steer.reschedule", "_pkey"),
+    ("store.steer.standing", "_pkey"),
+    ("store.steer.unsent", "_pkey"),
+    ("store.replay.look", "_pkey"),
+    ("store.replay.insert", "_pkey"),
+    ("store.action.work.act", "_pkey"),
+    ("store.action.walk.waiting", "_pkey"),
+    ("store.action.walk.ended", "_channel_id_message_id"),
 ];
 /// Its plan for an outbox that was vacuumed while it was empty reads all of it, until the next `ANALYZE`: of one row and ten
 /// to look for the planner knows no better way, whatever it is told to avoid.

@@ -129,6 +129,24 @@ async fn a_message_being_sent_is_erased_after_its_end() {
 }
 
 #[tokio::test]
+async fn nothing_is_left_of_what_was_held_sent_again_and_selected() {
+    let f = Fixture::new().await;
+    let messages = [f.queue(Lane::Normal).await, f.queue(Lane::Normal).await];
+    let contact = contact(&messages[0]);
+    let of = |message: &NewMessage| crate::steering::place(&f, message.id);
+    f.store.hold(of(&messages[0]), &ACT).await.expect("held");
+    f.store.cancel(of(&messages[1]), &ACT).await.expect("cancelled");
+    f.store.replay(&f.tenant.channel, None, messages[1].id, &ACT).await.expect("sent again");
+    let selector = store::action::Selector { contact: Some(contact), ..store::action::Selector::default() };
+    let done = f.act(domain::action::ActionKind::Hold, selector).await;
+    assert_eq!((done.counted, done.acted), (1, 1));
+    assert!(!traces(&f, TRACES[0]).await.is_empty());
+    let Erased { erased, cancelled, .. } = erase(&f, contact, 10).await;
+    assert_eq!((erased, cancelled), (3, 2));
+    assert_no_traces(&f).await;
+}
+
+#[tokio::test]
 async fn an_erasure_is_open_until_a_pass_that_began_well_after_it() {
     let f = Fixture::new().await;
     let message = f.queue(Lane::Normal).await;
