@@ -14,6 +14,7 @@ use domain::phone::PhoneNumber;
 use domain::schedule::DueReason;
 use jiff::Timestamp;
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use crate::audit::Act;
 use crate::client::{Params, Store, get};
@@ -88,9 +89,10 @@ struct Standing {
     is_claimed: bool,
 }
 
+// The channel is checked of the row, here and below, so that the planner cannot walk along all rows of it.
 const CANCEL: &str = "-- store.steer.cancel
 WITH cancelled AS (
-    DELETE FROM outbox WHERE workspace_id = $1 AND message_id = $2 AND channel_id = $3
+    DELETE FROM outbox WHERE workspace_id = $1 AND message_id = $2 AND (channel_id = $3) IS TRUE
     AND claimed_until IS NULL AND part = 0 AND NOT maybe_sent
     RETURNING workspace_id, message_id, due_at, due_reason
 ), ended AS (
@@ -109,7 +111,7 @@ SELECT message_id FROM cancelled";
 const HOLD: &str = "-- store.steer.hold
 WITH seen AS MATERIALIZED (
     SELECT workspace_id, message_id, due_at, due_reason FROM outbox
-    WHERE workspace_id = $1 AND message_id = $2 AND channel_id = $3 AND claimed_until IS NULL AND due_reason <> $4
+    WHERE workspace_id = $1 AND message_id = $2 AND (channel_id = $3) IS TRUE AND claimed_until IS NULL AND due_reason <> $4
     FOR UPDATE
 ), held AS (
     UPDATE outbox o SET due_at = o.expires_at, due_reason = $4
@@ -128,7 +130,7 @@ SELECT message_id FROM held";
 const RELEASE: &str = "-- store.steer.release
 WITH seen AS MATERIALIZED (
     SELECT workspace_id, message_id, due_at FROM outbox
-    WHERE workspace_id = $1 AND message_id = $2 AND channel_id = $3 AND claimed_until IS NULL AND due_reason = $4
+    WHERE workspace_id = $1 AND message_id = $2 AND (channel_id = $3) IS TRUE AND claimed_until IS NULL AND due_reason = $4
     FOR UPDATE
 ), released AS (
     UPDATE outbox o SET due_at = greatest($5, m.scheduled_for), due_reason = $9
@@ -149,7 +151,7 @@ SELECT lane, due_at FROM released";
 const RESCHEDULE: &str = "-- store.steer.reschedule
 WITH planned AS (
     UPDATE outbox SET due_at = $7, due_reason = $8, expires_at = $9
-    WHERE workspace_id = $1 AND message_id = $2 AND channel_id = $3 AND claim = $4 AND due_at = $5 AND due_reason = $6
+    WHERE workspace_id = $1 AND message_id = $2 AND (channel_id = $3) IS TRUE AND claim = $4 AND due_at = $5 AND due_reason = $6
     AND claimed_until IS NULL AND part = 0 AND NOT maybe_sent
     RETURNING workspace_id, message_id
 ), shown AS (
@@ -164,17 +166,17 @@ WITH planned AS (
 )
 SELECT message_id FROM planned";
 
-// The channel is checked of the row, so that the planner cannot walk along all messages of it.
 const STANDING: &str = "-- store.steer.standing
-SELECT m.status, o.due_reason, o.claimed_until IS NOT NULL FROM messages m
-LEFT JOIN outbox o ON o.workspace_id = m.workspace_id AND o.message_id = m.message_id
-WHERE m.workspace_id = $1 AND m.message_id = $2 AND (m.channel_id = $3) IS TRUE";
+SELECT m.status, o.due_reason, o.claimed_until IS NOT NULL, m.channel_id FROM unnest($1::uuid[], $2::uuid[]) AS t (workspace_id, message_id)
+JOIN messages m ON m.workspace_id = t.workspace_id AND m.message_id = t.message_id
+LEFT JOIN outbox o ON o.workspace_id = m.workspace_id AND o.message_id = m.message_id";
 
 const UNSENT: &str = "-- store.steer.unsent
 SELECT o.lane, m.recipient, m.use_case, m.options, m.created_at, m.scheduled_for, m.expires_at, o.claim, o.due_at, o.due_reason
-FROM outbox o JOIN messages m ON m.workspace_id = o.workspace_id AND m.message_id = o.message_id
-WHERE o.workspace_id = $1 AND o.message_id = $2 AND o.channel_id = $3
-AND o.claimed_until IS NULL AND o.part = 0 AND NOT o.maybe_sent AND m.recipient IS NOT NULL";
+FROM unnest($1::uuid[], $2::uuid[]) AS t (workspace_id, message_id)
+JOIN outbox o ON o.workspace_id = t.workspace_id AND o.message_id = t.message_id
+JOIN messages m ON m.workspace_id = t.workspace_id AND m.message_id = t.message_id
+WHERE (o.channel_id = $3) IS TRUE AND o.claimed_until IS NULL AND o.part = 0 AND NOT o.maybe_sent AND m.recipient IS NOT NULL";
 
 impl Store {
     /// Takes back a message of which nothing has been sent.
@@ -273,7 +275,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be used.
     pub async fn unsent(&self, place: Place) -> Result<Result<Unsent, Steered>, Error> {
-        let params: Params<'_> = &[&place.workspace.0, &place.message.0, &place.channel.0];
+        let params: Params<'_> = &[&vec![place.workspace.0], &vec![place.message.0], &place.channel.0];
         if let Some(row) = self.maybe_one(UNSENT, params).await? {
             return unsent(&row).map(Ok);
         }
@@ -315,8 +317,11 @@ impl Store {
     }
 
     async fn standing(&self, place: Place) -> Result<Option<Standing>, Error> {
-        let params: Params<'_> = &[&place.workspace.0, &place.message.0, &place.channel.0];
-        let Some(row) = self.maybe_one(STANDING, params).await? else { return Ok(None) };
+        let found = self.maybe_one(STANDING, &[&vec![place.workspace.0], &vec![place.message.0]]).await?;
+        let Some(row) = found else { return Ok(None) };
+        if get::<Uuid>(&row, 3)? != place.channel.0 {
+            return Ok(None);
+        }
         let waits_for = get::<Option<&str>>(&row, 1)?.map(due_reason).transpose()?;
         Ok(Some(Standing { status: Status::from_word(get(&row, 0)?), waits_for, is_claimed: get(&row, 2)? }))
     }

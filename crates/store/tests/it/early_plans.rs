@@ -45,6 +45,10 @@ async fn what_is_planned_on_an_empty_database_reads_no_table_and_no_workspace_as
         for (name, index) in HOT.into_iter().filter(|(name, _)| !vacuumed || *name != EXCUSED) {
             let plan = plan(&client, name).await;
             assert_eq!(faults(&plan, index), Vec::<&str>::new(), "{name}, vacuumed: {vacuumed}\n{}", plan.join("\n"));
+            let strays = plan.iter().filter(|line| line.contains("Scan using outbox_") && !line.contains("outbox_pkey"));
+            let is_act = ["store.steer.", "store.replay.", "store.action."].iter().any(|acts| name.starts_with(acts));
+            // Of an outbox that was vacuumed while it was empty all indexes cost the same, as below.
+            assert!(vacuumed || !is_act || strays.count() == 0, "{name}, vacuumed: {vacuumed}\n{}", plan.join("\n"));
         }
     }
 }
