@@ -70,6 +70,7 @@ pub(crate) struct Successor {
     part: i16,
     maybe_sent: bool,
     collapse_id: Option<Uuid>,
+    contact: ContactId,
 }
 
 impl Successor {
@@ -103,15 +104,15 @@ WITH place AS (
 ), input AS MATERIALIZED (
     SELECT t.old_id, t.old_status, t.new_id, t.parts, t.expires_at, t.due_at, t.due_reason, t.lane, t.part, t.maybe_sent, t.collapse_id
     FROM unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::timestamptz[], $8::timestamptz[], $9::text[], $10::smallint[],
-        $11::smallint[], $12::boolean[], $13::uuid[])
-    AS t (old_id, old_status, new_id, parts, expires_at, due_at, due_reason, lane, part, maybe_sent, collapse_id)
-    WHERE $18::uuid IS NULL OR EXISTS (SELECT FROM place)
+        $11::smallint[], $12::boolean[], $13::uuid[], $24::uuid[])
+    AS t (old_id, old_status, new_id, parts, expires_at, due_at, due_reason, lane, part, maybe_sent, collapse_id, contact_id)
+    WHERE ($18::uuid IS NULL OR EXISTS (SELECT FROM place))
+    AND NOT EXISTS (SELECT FROM erasures e WHERE e.workspace_id = $1 AND e.contact_id = t.contact_id)
 ), taken AS (
     UPDATE messages m SET replayed_as = i.new_id, updated_at = $14
     FROM input i
     WHERE m.workspace_id = $1 AND m.message_id = i.old_id AND (m.channel_id = $2) IS TRUE AND m.status = i.old_status
     AND m.replayed_as IS NULL AND m.parts <> '[]' AND m.recipient IS NOT NULL
-    AND NOT EXISTS (SELECT FROM erasures e WHERE e.workspace_id = m.workspace_id AND e.contact_id = m.contact_id)
     RETURNING m.workspace_id, m.message_id AS old_id, m.channel_id, m.contact_id, m.recipient, m.body, m.template, m.parts, m.reference,
         m.tags, m.meta, m.options, m.use_case, m.platform_references
 ), stored AS (
@@ -240,6 +241,7 @@ impl Store {
         let first: Vec<i16> = all().map(|one| one.part).collect();
         let maybe_sent: Vec<bool> = all().map(|one| one.maybe_sent).collect();
         let collapse_ids: Vec<Option<Uuid>> = all().map(|one| one.collapse_id).collect();
+        let contacts: Vec<Uuid> = all().map(|one| one.contact.0).collect();
         let (action, reached) = moving.map(|moving| (moving.action, moving.reached.0)).unzip();
         let next = moving.and_then(|moving| moving.next).map(|next| next.0);
         let fitting = moving.map_or(0, |moving| moving.fitting);
@@ -268,6 +270,7 @@ impl Store {
             &act.name,
             &fitting,
             &next,
+            &contacts,
         ];
         let row = self.one(INSERT, params).await?;
         let done: Vec<Uuid> = get(&row, 0)?;
@@ -321,6 +324,7 @@ impl Candidate {
             part: i16::try_from(part).unwrap_or(i16::MAX),
             maybe_sent,
             collapse_id: self.options.collapse_key.as_ref().map(|key| key.id_for(*contact)),
+            contact: *contact,
         })
     }
 }
