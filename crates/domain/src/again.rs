@@ -43,7 +43,11 @@ impl Kept<'_> {
         let expires_at = schedule::expires_at(at, None, self.validity_seconds);
         let applies = |hours: &&QuietHours| hours.applies_to(&use_case(self.use_case, self.message_type));
         let Some(hours) = hours.filter(|_| !self.ignores_quiet_hours).filter(applies) else {
-            return Again { fit: schedule::fit(at, DueReason::Requested, expires_at, None), expires_at, closed_until: None };
+            return Again {
+                fit: schedule::fit(at, DueReason::Requested, expires_at, None),
+                expires_at,
+                closed_until: None,
+            };
         };
         let zones = hours.zones_for(self.recipient);
         let fit = schedule::fit(at, DueReason::Requested, expires_at, Some(Quiet { hours, zones: &zones }));
@@ -79,7 +83,9 @@ mod tests {
     #[test]
     fn validity_keeps_its_length() {
         let accepted = at("2026-11-20T12:00:00.25Z");
-        for (scheduled_for, seconds) in [(None, 600), (Some("2026-11-21T05:00:00Z"), 3600), (Some("2026-11-01T00:00:00Z"), 1)] {
+        for (scheduled_for, seconds) in
+            [(None, 600), (Some("2026-11-21T05:00:00Z"), 3600), (Some("2026-11-01T00:00:00Z"), 1)]
+        {
             let scheduled_for = scheduled_for.map(at);
             let expires_at = schedule::expires_at(accepted, scheduled_for, seconds);
             assert_eq!(validity_seconds(accepted, scheduled_for, expires_at), seconds);

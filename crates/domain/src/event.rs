@@ -21,15 +21,8 @@ pub enum Event {
 
 impl Event {
     /// All.
-    pub const ALL: [Self; 7] = [
-        Self::Held,
-        Self::Released,
-        Self::Rescheduled,
-        Self::Cancelled,
-        Self::Replayed,
-        Self::Planned,
-        Self::PutOff,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Held, Self::Released, Self::Rescheduled, Self::Cancelled, Self::Replayed, Self::Planned, Self::PutOff];
 
     /// The word stored and shown.
     #[must_use]

@@ -55,11 +55,7 @@ impl Past {
                 return Err(Refusal::NotFailed);
             }
             Status::Rejected if self.failure != Some(FailureCode::FrequencyCapped) => return Err(Refusal::Unreadable),
-            Status::Rejected
-            | Status::SendingFailed
-            | Status::DeliveryFailed
-            | Status::Skipped
-            | Status::Deleted => {}
+            Status::Rejected | Status::SendingFailed | Status::DeliveryFailed | Status::Skipped | Status::Deleted => {}
         }
         if self.parts == 0 {
             return Err(Refusal::ContentGone);
@@ -97,11 +93,7 @@ mod tests {
             (Status::Rejected, Some(FailureCode::FrequencyCapped), whole),
             (Status::Rejected, Some(FailureCode::InvalidInput), Err(Refusal::Unreadable)),
             (Status::SendingFailed, Some(FailureCode::ValidityExpired), whole),
-            (
-                Status::SendingFailed,
-                Some(FailureCode::OutcomeUnknown),
-                Ok(Replay::Rest { part: 0, maybe_sent: true }),
-            ),
+            (Status::SendingFailed, Some(FailureCode::OutcomeUnknown), Ok(Replay::Rest { part: 0, maybe_sent: true })),
             (Status::DeliveryFailed, Some(FailureCode::RecipientUnreachable), Ok(Replay::Anew)),
         ] {
             assert_eq!(past(status, failure).replay(), expected, "{status:?}");

@@ -201,8 +201,7 @@ impl Store {
     /// When the database cannot be used.
     pub async fn confirm_action(&self, action: &Action, actor: &str) -> Result<bool, Error> {
         let name = format!("messages.{}", action.kind.as_str());
-        let params: Params<'_> =
-            &[&action.workspace.0, &action.id.0, &action.channel.0, &self.now(), &actor, &name];
+        let params: Params<'_> = &[&action.workspace.0, &action.id.0, &action.channel.0, &self.now(), &actor, &name];
         Ok(self.maybe_one(CONFIRM, params).await?.is_some())
     }
 

@@ -214,16 +214,8 @@ impl Store {
         let (held, event) = (DueReason::Held.as_str(), Event::Held.as_str());
         for _ in 0..LOOKS_MAX {
             let now = self.now();
-            let params: Params<'_> = &[
-                &place.workspace.0,
-                &place.message.0,
-                &place.channel.0,
-                &held,
-                &now,
-                &event,
-                &act.actor,
-                &act.name,
-            ];
+            let params: Params<'_> =
+                &[&place.workspace.0, &place.message.0, &place.channel.0, &held, &now, &event, &act.actor, &act.name];
             if self.maybe_one(HOLD, params).await?.is_some() {
                 return Ok(Steered::Done(None));
             }

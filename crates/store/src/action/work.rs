@@ -9,8 +9,8 @@ use domain::schedule::DueReason;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::walk::Criteria;
 use super::Action;
+use super::walk::Criteria;
 use crate::audit::Act;
 use crate::channel::Channel;
 use crate::client::{Params, Store, get};

@@ -110,7 +110,10 @@ async fn what_a_selector_names_is_held_released_cancelled_and_sent_again() {
     assert_eq!(sums(&f.act(ActionKind::Cancel, of_tag("spring")).await), (650, 650, 0));
     assert_eq!((f.rows("outbox").await, f.rows("messages WHERE status = 'deleted'").await), (650, 650));
     assert_eq!(sums(&f.act(ActionKind::Replay, of_tag("spring")).await), (650, 650, 0));
-    assert_eq!(f.rows("messages m JOIN messages o ON o.message_id = m.replay_of WHERE o.replayed_as = m.message_id").await, 650);
+    assert_eq!(
+        f.rows("messages m JOIN messages o ON o.message_id = m.replay_of WHERE o.replayed_as = m.message_id").await,
+        650
+    );
     assert_eq!(f.rows("outbox").await, 1300);
     assert_eq!(f.rows("messages WHERE 'autumn' = ANY (tags) AND status <> 'waiting'").await, 0);
     for kind in ActionKind::ALL.map(ActionKind::as_str) {
@@ -128,11 +131,8 @@ async fn every_criterion_narrows_what_is_counted_and_what_is_done() {
     let other = domain::phone::PhoneNumber::parse("+254733445566").expect("a number");
     let other = (ContactId::of_number(f.tenant.workspace, other.e164()), other);
     let own = f.message().recipient.expect("a recipient").0;
-    let early = NewMessage {
-        id: store::message::first_id_at(later(now, -60)),
-        created_at: later(now, -60),
-        ..f.message()
-    };
+    let early =
+        NewMessage { id: store::message::first_id_at(later(now, -60)), created_at: later(now, -60), ..f.message() };
     let messages = [
         NewMessage { tags: vec![tag("a"), tag("b")], ..f.message() },
         NewMessage { tags: vec![tag("a")], scheduled_for: Some(at), due_at: at, ..f.message() },
@@ -201,7 +201,11 @@ async fn what_is_accepted_after_the_count_is_not_concerned() {
     let f = Fixture::new().await;
     f.put_tagged("spring", 3).await;
     let action = f.counted(ActionKind::Hold, of_tag("spring")).await;
-    let later_on = NewMessage { id: store::message::first_id_at(later(f.store.now(), 1)), tags: vec![tag("spring")], ..f.message() };
+    let later_on = NewMessage {
+        id: store::message::first_id_at(later(f.store.now(), 1)),
+        tags: vec![tag("spring")],
+        ..f.message()
+    };
     f.accept_one(&later_on).await;
     f.store.confirm_action(&action, ACT.actor).await.expect("confirmed");
     assert_eq!(sums(&f.work_off(&action).await), (3, 3, 0));
@@ -221,8 +225,11 @@ async fn a_page_is_done_once_however_many_are_at_it() {
         let mut action = f.kept(&action).await;
         let mut pages = 0;
         while action.finished_at.is_none() {
-            let (one, two, three) =
-                tokio::join!(f.store.work_on_action(&action), other.work_on_action(&action), third.work_on_action(&action));
+            let (one, two, three) = tokio::join!(
+                f.store.work_on_action(&action),
+                other.work_on_action(&action),
+                third.work_on_action(&action)
+            );
             let done = [one, two, three].into_iter().filter(|done| matches!(done, Ok(Some(_)))).count();
             assert_eq!(done, 1, "{kind:?}");
             action = f.kept(&action).await;
@@ -283,7 +290,10 @@ async fn an_action_holds_up_neither_accepting_nor_claiming() {
     // Somebody is at the rows: they are passed, not waited for.
     let mut client = crate::fixtures::connect(&f.database.url).await;
     let transaction = client.transaction().await.expect("begun");
-    transaction.execute("SELECT message_id FROM outbox ORDER BY message_id LIMIT 100 FOR UPDATE", &[]).await.expect("locked");
+    transaction
+        .execute("SELECT message_id FROM outbox ORDER BY message_id LIMIT 100 FOR UPDATE", &[])
+        .await
+        .expect("locked");
     let worked = tokio::time::timeout(Duration::from_secs(4), f.store.work_on_action(&action)).await;
     let progress = worked.expect("it waits for nobody").expect("worked").expect("its place");
     transaction.rollback().await.expect("rolled back");

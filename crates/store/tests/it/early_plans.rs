@@ -30,6 +30,8 @@ const HOT: [(&str, &str); 19] = [
 /// Its plan for an outbox that was vacuumed while it was empty reads all of it, until the next `ANALYZE`: of one row and ten
 /// to look for the planner knows no better way, whatever it is told to avoid.
 const EXCUSED: &str = "store.settle.settle";
+/// So may those that look over many messages by hand of an operator, like the lists: of one row all indexes cost the same.
+const SELDOM: &str = "store.action.";
 /// Tables that grow with the messages.
 const GROWING: [&str; 5] = ["messages", "message_keys", "outbox", "attempts", "contacts"];
 
@@ -42,10 +44,13 @@ async fn what_is_planned_on_an_empty_database_reads_no_table_and_no_workspace_as
         if vacuumed {
             client.batch_execute("VACUUM ANALYZE").await.expect("vacuumed");
         }
-        for (name, index) in HOT.into_iter().filter(|(name, _)| !vacuumed || *name != EXCUSED) {
+        for (name, index) in
+            HOT.into_iter().filter(|(name, _)| !vacuumed || *name != EXCUSED && !name.starts_with(SELDOM))
+        {
             let plan = plan(&client, name).await;
             assert_eq!(faults(&plan, index), Vec::<&str>::new(), "{name}, vacuumed: {vacuumed}\n{}", plan.join("\n"));
-            let strays = plan.iter().filter(|line| line.contains("Scan using outbox_") && !line.contains("outbox_pkey"));
+            let strays =
+                plan.iter().filter(|line| line.contains("Scan using outbox_") && !line.contains("outbox_pkey"));
             let is_act = ["store.steer.", "store.replay.", "store.action."].iter().any(|acts| name.starts_with(acts));
             // Of an outbox that was vacuumed while it was empty all indexes cost the same, as below.
             assert!(vacuumed || !is_act || strays.count() == 0, "{name}, vacuumed: {vacuumed}\n{}", plan.join("\n"));

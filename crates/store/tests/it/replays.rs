@@ -40,7 +40,8 @@ async fn end(f: &Fixture, accepted: usize, code: FailureCode) {
         f.settle(replica, &[result(&claimed, Step::NextPart, sent(&format!("wamid.{part}")))]).await;
     }
     let claimed = f.claim_one(&lease, replica).await;
-    let failure = Failure { code, source: FailureSource::Lipachat, source_code: "rule".to_owned(), reason: String::new() };
+    let failure =
+        Failure { code, source: FailureSource::Lipachat, source_code: "rule".to_owned(), reason: String::new() };
     let ended = Settlement { step: Step::Failed(failure), ..result(&claimed, Step::Sent, Outcome::Unknown) };
     assert_eq!(f.settle(replica, &[ended]).await, 1);
     f.let_leases_lapse().await;
@@ -135,8 +136,7 @@ async fn a_message_is_sent_again_once_however_often_it_is_asked_for() {
     for _ in 0..10 {
         let message = f.queue(Lane::Normal).await;
         f.store.cancel(place(&f, message.id), &ACT).await.expect("cancelled");
-        let (one, two, three) =
-            tokio::join!(replay(&f, message.id), replay(&f, message.id), replay(&f, message.id));
+        let (one, two, three) = tokio::join!(replay(&f, message.id), replay(&f, message.id), replay(&f, message.id));
         let all = [one, two, three];
         let new: Vec<MessageId> = all
             .iter()
@@ -203,7 +203,9 @@ async fn quiet_hours_hold_what_is_sent_again_as_far_as_its_validity_reaches() {
                 let waiting = read(&f, id).await.waiting.expect("it waits");
                 assert_eq!((goes, waiting.reason, waiting.due_at), (true, DueReason::QuietHours, due_at));
             }
-            Replayed::TooLate(timing) => assert!(!goes && timing.closed_until.is_some_and(|until| until > timing.expires_at)),
+            Replayed::TooLate(timing) => {
+                assert!(!goes && timing.closed_until.is_some_and(|until| until > timing.expires_at))
+            }
             other => panic!("{other:?}"),
         }
     }

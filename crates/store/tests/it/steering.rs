@@ -130,7 +130,9 @@ async fn what_is_not_being_sent_is_held_until_its_validity_ends() {
         let (f, place) = in_state(state).await;
         let before = read(&f, place).await;
         let expected = match state {
-            State::Waiting | State::BetweenTries | State::Held | State::PartSent | State::MaybeSent => Steered::Done(None),
+            State::Waiting | State::BetweenTries | State::Held | State::PartSent | State::MaybeSent => {
+                Steered::Done(None)
+            }
             State::Claimed | State::Lapsed | State::Sent | State::Deleted => Steered::TooLate,
         };
         for time in ["first", "second"] {
@@ -146,7 +148,11 @@ async fn what_is_not_being_sent_is_held_until_its_validity_ends() {
             assert_eq!(noted(&f, Event::Held).await, (1, 1), "{state:?}");
             let waited = before.waiting.expect("it waited");
             let of = if state == State::Held { DueReason::Requested } else { waited.reason };
-            let events = format!("message_events WHERE waited_for = '{}' AND reason = 'held' AND until = '{}'", of.as_str(), after.expires_at);
+            let events = format!(
+                "message_events WHERE waited_for = '{}' AND reason = 'held' AND until = '{}'",
+                of.as_str(),
+                after.expires_at
+            );
             assert_eq!(f.rows(&events).await, 1, "{state:?}");
         }
     }
@@ -210,7 +216,10 @@ async fn another_time_is_for_what_nothing_has_been_sent_of_and_for_what_was_seen
         let time = NewTime { scheduled_for: at, expires_at: later(at, 3600), due_at: at, reason: DueReason::Requested };
         assert_eq!(seen.validity_seconds, 3600);
         assert!(f.store.reschedule(place, &seen, &time, &ACT, "detail").await.expect("asked"), "{state:?}");
-        assert!(!f.store.reschedule(place, &seen, &time, &ACT, "detail").await.expect("asked"), "it is as it was seen no more");
+        assert!(
+            !f.store.reschedule(place, &seen, &time, &ACT, "detail").await.expect("asked"),
+            "it is as it was seen no more"
+        );
         let after = read(&f, place).await;
         let waiting = after.waiting.expect("it waits");
         assert_eq!((after.scheduled_for, after.expires_at), (Some(at), time.expires_at));
@@ -274,7 +283,8 @@ async fn what_is_held_is_taken_only_when_its_validity_is_over_and_then_to_be_end
     let replica = replica();
     let lease = f.lease(replica).await;
     assert_eq!(f.claim(&lease, replica).await, []);
-    let claim_expired = async || f.store.claim_expired(&lease, replica, 10, crate::fixtures::LONG).await.expect("claimed");
+    let claim_expired =
+        async || f.store.claim_expired(&lease, replica, 10, crate::fixtures::LONG).await.expect("claimed");
     assert_eq!(claim_expired().await, []);
     let past: Timestamp = later(f.store.now(), -1);
     f.database.execute(&format!("UPDATE outbox SET expires_at = '{past}', due_at = '{past}'")).await;
