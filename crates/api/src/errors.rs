@@ -29,6 +29,12 @@ pub(crate) enum ApiError {
     RequestTimeout,
     /// The deduplication key belongs to another request.
     MessageIdConflict,
+    /// The message has begun to be sent, or has ended.
+    AlreadySent,
+    /// The message cannot be sent again, and why.
+    NotReplayable(String),
+    /// What was counted was not confirmed in time.
+    ActionExpired,
     /// The resource was changed meanwhile, or its name is taken.
     ResourceAlreadyExists(&'static str),
     /// The body is too large.
@@ -83,6 +89,15 @@ impl ApiError {
                 StatusCode::CONFLICT,
                 "MessageIdConflict",
                 "Another request was accepted under this messageId".to_owned(),
+            ),
+            Self::AlreadySent => {
+                (StatusCode::CONFLICT, "AlreadySent", "The message has begun to be sent, or has ended".to_owned())
+            }
+            Self::NotReplayable(why) => (StatusCode::CONFLICT, "NotReplayable", why.clone()),
+            Self::ActionExpired => (
+                StatusCode::CONFLICT,
+                "ActionExpired",
+                "The token was not used in time: count the messages once more".to_owned(),
             ),
             Self::ResourceAlreadyExists(why) => (StatusCode::CONFLICT, "ResourceAlreadyExists", (*why).to_owned()),
             Self::PayloadTooLarge(limit) => (
@@ -164,6 +179,9 @@ impl ResponseError for ApiError {
             | Self::Forbidden(_)
             | Self::NotFound(_)
             | Self::MessageIdConflict
+            | Self::AlreadySent
+            | Self::NotReplayable(_)
+            | Self::ActionExpired
             | Self::ResourceAlreadyExists(_)
             | Self::InvalidPayload(_)
             | Self::Internal => {}

@@ -51,9 +51,14 @@ impl Estate {
             let path = format!("{path}/quiet-hours");
             json_of(&ask(harness, "PUT", &path, &[&credential], Some(&quiet_hours)).await, 200);
         }
+        let hold = json!({ "action": "hold", "selector": { "tags": [format!("{word}-tag")] } });
+        let actions = format!("{}/actions", tenant.messages_path());
+        let counted = json_of(&ask(harness, "POST", &actions, &[&credential], Some(&hold)).await, 200);
+        assert_eq!(counted["count"], 1);
+        let action = text(&counted, "token");
         let contact = text(&message["receiver"]["contacts"][0], "id");
         let message = text(&message, "id");
-        let secrets = [&workspace, &channel, &message, &received, &contact, &batch, &tenant.access_key];
+        let secrets = [&workspace, &channel, &message, &received, &contact, &batch, &action, &tenant.access_key];
         let secrets = secrets.into_iter().cloned().chain([word.to_owned(), digits(number), digits(sender)]).collect();
         Self {
             ids: BTreeMap::from([
@@ -61,6 +66,7 @@ impl Estate {
                 ("channelId", channel),
                 ("messageId", message),
                 ("contactId", contact.clone()),
+                ("actionId", action),
                 (RECEIVED, received),
             ]),
             filters: BTreeMap::from([
