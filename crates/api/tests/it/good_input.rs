@@ -3,7 +3,11 @@
 use crate::harness::Harness;
 use crate::table::{placeholders, read};
 
-const TABLES: [&str; 2] = [include_str!("input/good.json"), include_str!("input/good_quiet_hours.json")];
+const TABLES: [&str; 3] = [
+    include_str!("input/good.json"),
+    include_str!("input/good_quiet_hours.json"),
+    include_str!("input/good_acts.json"),
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_legal_request_is_taken_as_the_table_says() {

@@ -47,7 +47,7 @@ impl Harness {
     }
 
     async fn audit_rows(&self, act: &str) -> i64 {
-        let act = format!("SELECT count(*) FROM audit WHERE act = '{act}' AND actor = 'access-key'");
+        let act = format!("SELECT count(*) FROM audit WHERE act = '{act}' AND actor LIKE 'access-key %'");
         self.database.number(&act).await
     }
 }
