@@ -12,6 +12,9 @@ use crate::rate_limit::WINDOW_SECONDS;
 /// Seconds after which a refused request may come again.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
+const ALREADY_SENT: &str = "The message has begun to be sent, or has ended";
+const ACTION_EXPIRED: &str = "The token was not used in time: count the messages once more";
+
 /// What a request can be answered with instead of success.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum ApiError {
@@ -90,15 +93,9 @@ impl ApiError {
                 "MessageIdConflict",
                 "Another request was accepted under this messageId".to_owned(),
             ),
-            Self::AlreadySent => {
-                (StatusCode::CONFLICT, "AlreadySent", "The message has begun to be sent, or has ended".to_owned())
-            }
+            Self::AlreadySent => (StatusCode::CONFLICT, "AlreadySent", ALREADY_SENT.to_owned()),
             Self::NotReplayable(why) => (StatusCode::CONFLICT, "NotReplayable", why.clone()),
-            Self::ActionExpired => (
-                StatusCode::CONFLICT,
-                "ActionExpired",
-                "The token was not used in time: count the messages once more".to_owned(),
-            ),
+            Self::ActionExpired => (StatusCode::CONFLICT, "ActionExpired", ACTION_EXPIRED.to_owned()),
             Self::ResourceAlreadyExists(why) => (StatusCode::CONFLICT, "ResourceAlreadyExists", (*why).to_owned()),
             Self::PayloadTooLarge(limit) => (
                 StatusCode::PAYLOAD_TOO_LARGE,

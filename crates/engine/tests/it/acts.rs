@@ -43,10 +43,10 @@ impl Rig {
 
     /// Sends a message again; the new one.
     async fn replay(&self, message: &NewMessage) -> NewMessage {
-        match self.store().replay(&self.tenant.channel, None, message.id, &ACT).await.expect("asked") {
-            Replayed::New(id, ..) => NewMessage { id, ..message.clone() },
-            other => panic!("{other:?}"),
-        }
+        let replayed = self.store().replay(&self.tenant.channel, None, message.id, &ACT).await.expect("asked");
+        assert!(matches!(replayed, Replayed::New(..)), "{replayed:?}");
+        let id = self.read(message).await.replayed_as.expect("it is sent again");
+        NewMessage { id, ..message.clone() }
     }
 
     fn arrived(&self) -> Vec<String> {

@@ -56,10 +56,8 @@ async fn read(f: &Fixture, message: MessageId) -> Message {
 }
 
 fn new_id(replayed: Replayed) -> MessageId {
-    match replayed {
-        Replayed::New(id, Lane::Normal, _) => id,
-        other => panic!("{other:?}"),
-    }
+    let Replayed::New(id, Lane::Normal, _) = replayed else { panic!("{replayed:?}") };
+    id
 }
 
 async fn parts_of_one(f: &Fixture) -> (Vec<Part>, usize, bool) {
@@ -140,10 +138,7 @@ async fn a_message_is_sent_again_once_however_often_it_is_asked_for() {
         let all = [one, two, three];
         let new: Vec<MessageId> = all
             .iter()
-            .filter_map(|replayed| match replayed {
-                Replayed::New(id, ..) => Some(*id),
-                _ => None,
-            })
+            .filter_map(|replayed| if let Replayed::New(id, ..) = replayed { Some(*id) } else { None })
             .collect();
         assert_eq!(new.len(), 1, "{all:?}");
         assert_eq!(all.iter().filter(|replayed| **replayed == Replayed::Before(new[0])).count(), 2, "{all:?}");
@@ -198,15 +193,12 @@ async fn quiet_hours_hold_what_is_sent_again_as_far_as_its_validity_reaches() {
         f.accept_one(&message).await;
         f.store.cancel(place(&f, message.id), &ACT).await.expect("cancelled");
         let replayed = f.store.replay(&f.tenant.channel, Some(&hours), message.id, &ACT).await.expect("asked");
-        match replayed {
-            Replayed::New(id, _, due_at) => {
-                let waiting = read(&f, id).await.waiting.expect("it waits");
-                assert_eq!((goes, waiting.reason, waiting.due_at), (true, DueReason::QuietHours, due_at));
-            }
-            Replayed::TooLate(timing) => {
-                assert!(!goes && timing.closed_until.is_some_and(|until| until > timing.expires_at))
-            }
-            other => panic!("{other:?}"),
+        if let Replayed::New(id, _, due_at) = replayed {
+            let waiting = read(&f, id).await.waiting.expect("it waits");
+            assert_eq!((goes, waiting.reason, waiting.due_at), (true, DueReason::QuietHours, due_at));
+        } else {
+            let Replayed::TooLate(timing) = replayed else { panic!("{replayed:?}") };
+            assert!(!goes && timing.closed_until.is_some_and(|until| until > timing.expires_at));
         }
     }
 }
