@@ -64,7 +64,7 @@ pub struct Action {
     pub below: MessageId,
     /// How many there were when it was counted.
     pub counted: i64,
-    /// Who asked for it.
+    /// Who confirmed it; until then, who asked for the count.
     pub actor: String,
     /// Counted at.
     pub created_at: Timestamp,
@@ -111,7 +111,7 @@ FROM actions WHERE workspace_id = $1 AND action_id = $2";
 
 const CONFIRM: &str = "-- store.action.confirm
 WITH confirmed AS (
-    UPDATE actions SET confirmed_at = $4, worked_at = $4
+    UPDATE actions SET confirmed_at = $4, worked_at = $4, actor = $5
     WHERE workspace_id = $1 AND action_id = $2 AND channel_id = $3 AND confirmed_at IS NULL AND expires_at > $4
     RETURNING workspace_id, action_id, selector, counted
 ), noted AS (

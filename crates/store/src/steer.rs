@@ -127,14 +127,16 @@ WITH seen AS MATERIALIZED (
 )
 SELECT message_id FROM held";
 
+// The row is as it is when it is locked, the message as it was when the statement began: their ends of validity differ when the
+// message got another time in between.
 const RELEASE: &str = "-- store.steer.release
 WITH seen AS MATERIALIZED (
-    SELECT workspace_id, message_id, due_at FROM outbox
+    SELECT workspace_id, message_id, due_at, expires_at FROM outbox
     WHERE workspace_id = $1 AND message_id = $2 AND (channel_id = $3) IS TRUE AND claimed_until IS NULL AND due_reason = $4
     FOR UPDATE
 ), released AS (
     UPDATE outbox o SET due_at = greatest($5, m.scheduled_for), due_reason = $9
-    FROM seen s JOIN messages m ON m.workspace_id = s.workspace_id AND m.message_id = s.message_id
+    FROM seen s JOIN messages m ON m.workspace_id = s.workspace_id AND m.message_id = s.message_id AND m.expires_at = s.expires_at
     WHERE o.workspace_id = s.workspace_id AND o.message_id = s.message_id
     RETURNING o.workspace_id, o.message_id, o.due_at, o.lane
 ), told AS (

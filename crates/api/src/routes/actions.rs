@@ -123,6 +123,7 @@ async fn confirm(
         let action = find(api, caller, &channel, Some(action.id)).await?;
         return if action.confirmed_at.is_none() { Err(ApiError::ActionExpired) } else { answer(api, &action) };
     }
+    let action = find(api, caller, &channel, Some(action.id)).await?;
     let worker = tokio::spawn(work(api.clone(), channel.clone(), action.clone()));
     // It goes on when nobody waits any more.
     if let Ok(Err(error)) = tokio::time::timeout(WAIT, worker).await {

@@ -30,7 +30,8 @@ pub struct Progress {
     pub due: Vec<(Lane, Timestamp)>,
 }
 
-// What was looked at is locked as it stands then, and looked at once more. What is locked by others is left.
+// What was looked at is locked as it stands then, and looked at once more: what got another time in between has another end of
+// validity. What is locked by others is left.
 const ACT: &str = "-- store.action.work.act
 WITH place AS (
     SELECT action_id FROM actions WHERE workspace_id = $1 AND action_id = $2 AND reached = $3
@@ -41,8 +42,8 @@ WITH place AS (
     WHERE o.workspace_id = $1 AND o.message_id > $3 AND o.message_id < $4 AND EXISTS (SELECT FROM place)
     ORDER BY o.message_id LIMIT $5
 ), fitting AS MATERIALIZED (
-    SELECT l.message_id, m.scheduled_for FROM looked l CROSS JOIN LATERAL (
-        SELECT b.tags, b.contact_id, b.use_case, b.scheduled_for FROM messages b
+    SELECT l.message_id, m.scheduled_for, m.expires_at FROM looked l CROSS JOIN LATERAL (
+        SELECT b.tags, b.contact_id, b.use_case, b.scheduled_for, b.expires_at FROM messages b
         WHERE b.workspace_id = $1 AND b.message_id = l.message_id OFFSET 0
     ) m
     WHERE l.channel_id = $6 AND m.tags @> $7::text[] AND ($8::uuid IS NULL OR m.contact_id = $8)
@@ -54,7 +55,7 @@ WITH place AS (
     SELECT o.message_id, o.lane, o.due_at, o.due_reason,
         CASE $13::text WHEN 'hold' THEN o.expires_at WHEN 'release' THEN greatest($12, f.scheduled_for) END AS next_at
     FROM fitting f JOIN outbox o ON o.workspace_id = $1 AND o.message_id = f.message_id
-    WHERE o.claimed_until IS NULL AND CASE $13 WHEN 'hold' THEN o.due_reason <> 'held' WHEN 'release' THEN o.due_reason = 'held'
+    WHERE o.claimed_until IS NULL AND o.expires_at = f.expires_at AND CASE $13 WHEN 'hold' THEN o.due_reason <> 'held' WHEN 'release' THEN o.due_reason = 'held'
         ELSE o.part = 0 AND NOT o.maybe_sent END
     FOR UPDATE OF o SKIP LOCKED
 ), planned AS (

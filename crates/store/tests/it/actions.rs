@@ -252,6 +252,9 @@ async fn an_action_is_confirmed_once_and_in_time() {
     assert!(!f.store.confirm_action(&action, "key two").await.expect("asked"));
     assert_eq!(f.rows("audit WHERE act = 'messages.hold' AND actor = 'key one'").await, 1);
     assert_eq!(f.rows("audit WHERE actor = 'key two'").await, 0);
+    f.work_off(&action).await;
+    assert_eq!(f.rows("message_events WHERE event = 'held' AND actor = 'key one'").await, 1);
+    f.database.execute("UPDATE outbox SET due_reason = 'requested'").await;
     let lapsed = f.counted(ActionKind::Hold, of_tag("spring")).await;
     f.database.execute("UPDATE actions SET expires_at = clock_timestamp() WHERE confirmed_at IS NULL").await;
     assert!(!f.store.confirm_action(&lapsed, ACT.actor).await.expect("asked"));
