@@ -87,12 +87,16 @@ pub(crate) struct Ground<'a> {
     pub(crate) hours: Option<&'a QuietHours>,
 }
 
+// Asked for by a workspace that the planner sees, messages were looked for among all of it.
 const LOOK: &str = "-- store.replay.look
+WITH asked AS MATERIALIZED (
+    SELECT $1::uuid AS workspace_id, t.message_id FROM unnest($2::uuid[]) AS t (message_id)
+)
 SELECT m.message_id, m.status, m.failure_code, json_array_length(m.parts::json), cardinality(m.platform_references), m.replayed_as,
     m.contact_id, m.recipient, m.use_case, m.options, m.created_at, m.scheduled_for, m.expires_at,
     CASE m.status WHEN $3 THEN m.parts END, m.channel_id
-FROM unnest($2::uuid[]) AS t (message_id)
-JOIN messages m ON m.workspace_id = $1 AND m.message_id = t.message_id AND m.direction = 'outgoing'
+FROM asked a JOIN messages m ON m.workspace_id = a.workspace_id AND m.message_id = a.message_id
+WHERE m.direction = 'outgoing'
 ORDER BY m.message_id";
 
 // Who is being erased gets no new message: the erasure would not find it. With an action it happens only from the place that the action has reached, and moves it on.
@@ -102,7 +106,7 @@ WITH place AS (
     AND confirmed_at IS NOT NULL AND finished_at IS NULL
     FOR UPDATE
 ), input AS MATERIALIZED (
-    SELECT t.old_id, t.old_status, t.new_id, t.parts, t.expires_at, t.due_at, t.due_reason, t.lane, t.part, t.maybe_sent, t.collapse_id
+    SELECT $1::uuid AS workspace_id, t.old_id, t.old_status, t.new_id, t.parts, t.expires_at, t.due_at, t.due_reason, t.lane, t.part, t.maybe_sent, t.collapse_id
     FROM unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::timestamptz[], $8::timestamptz[], $9::text[], $10::smallint[],
         $11::smallint[], $12::boolean[], $13::uuid[], $24::uuid[])
     AS t (old_id, old_status, new_id, parts, expires_at, due_at, due_reason, lane, part, maybe_sent, collapse_id, contact_id)
@@ -111,22 +115,22 @@ WITH place AS (
 ), taken AS (
     UPDATE messages m SET replayed_as = i.new_id, updated_at = $14
     FROM input i
-    WHERE m.workspace_id = $1 AND m.message_id = i.old_id AND (m.channel_id = $2) IS TRUE AND m.status = i.old_status
+    WHERE m.workspace_id = i.workspace_id AND m.message_id = i.old_id AND (m.channel_id = $2) IS TRUE AND m.status = i.old_status
     AND m.replayed_as IS NULL AND m.parts <> '[]' AND m.recipient IS NOT NULL
-    RETURNING m.workspace_id, m.message_id AS old_id, m.channel_id, m.contact_id, m.recipient, m.body, m.template, m.parts, m.reference,
-        m.tags, m.meta, m.options, m.use_case, m.platform_references
+    RETURNING m.workspace_id, m.message_id AS old_id, m.channel_id, m.contact_id, m.recipient, m.body, m.template,
+        coalesce(i.parts, m.parts) AS parts, m.reference, m.tags, m.meta, m.options, m.use_case,
+        CASE WHEN i.part > 0 THEN m.platform_references ELSE '{}' END AS platform_references,
+        i.new_id, i.expires_at, i.due_at, i.due_reason, i.lane, i.part, i.maybe_sent, i.collapse_id
 ), stored AS (
     INSERT INTO messages (workspace_id, message_id, channel_id, contact_id, recipient, body, template, parts, reference, tags,
         meta, options, use_case, expires_at, status, platform_references, replay_of, created_at, updated_at, last_status_at)
-    SELECT t.workspace_id, i.new_id, t.channel_id, t.contact_id, t.recipient, t.body, t.template, coalesce(i.parts, t.parts),
-        t.reference, t.tags, t.meta, t.options, t.use_case, i.expires_at, $15,
-        CASE WHEN i.part > 0 THEN t.platform_references ELSE '{}' END, t.old_id, $14, $14, $14
-    FROM taken t JOIN input i ON i.old_id = t.old_id
+    SELECT workspace_id, new_id, channel_id, contact_id, recipient, body, template, parts, reference, tags, meta, options, use_case,
+        expires_at, $15, platform_references, old_id, $14, $14, $14
+    FROM taken
     RETURNING workspace_id, message_id, tags
 ), queued AS (
     INSERT INTO outbox (workspace_id, message_id, channel_id, lane, due_at, due_reason, expires_at, part, maybe_sent, collapse_id)
-    SELECT t.workspace_id, i.new_id, t.channel_id, i.lane, i.due_at, i.due_reason, i.expires_at, i.part, i.maybe_sent, i.collapse_id
-    FROM taken t JOIN input i ON i.old_id = t.old_id
+    SELECT workspace_id, new_id, channel_id, lane, due_at, due_reason, expires_at, part, maybe_sent, collapse_id FROM taken
 ), tagged AS (
     INSERT INTO message_tags (workspace_id, tag, message_id) SELECT workspace_id, unnest(tags), message_id FROM stored
 ), counted AS (
@@ -147,8 +151,7 @@ WITH place AS (
     RETURNING a.action_id, a.acted, a.passed, a.finished_at
 ), noted AS (
     INSERT INTO audit (workspace_id, actor, act, subject, detail)
-    SELECT t.workspace_id, $17, $21, t.old_id::text, i.new_id::text FROM taken t JOIN input i ON i.old_id = t.old_id
-    WHERE $18::uuid IS NULL
+    SELECT workspace_id, $17, $21, old_id::text, new_id::text FROM taken WHERE $18::uuid IS NULL
     UNION ALL
     SELECT $1, $17, $21, v.action_id::text, json_build_object('acted', v.acted, 'passed', v.passed)::text FROM moved v
     WHERE v.finished_at IS NOT NULL
