@@ -187,3 +187,29 @@ async fn every_documented_selector_is_known_to_the_reader() {
     }
     harness.stop().await;
 }
+
+#[tokio::test]
+async fn the_work_goes_on_when_the_client_goes_away() {
+    let harness = Harness::start().await;
+    harness.accept_tagged("spring", 5).await;
+    let counted = harness.count("cancel", json!({ "tags": ["spring"] })).await;
+    // Until this lock goes, the page waits.
+    let database = store::connect::Database::parse(&harness.database.url).unwrap();
+    let mut client = database.connect().await.unwrap();
+    let lock = client.transaction().await.unwrap();
+    lock.execute("SELECT message_id FROM messages FOR UPDATE", &[]).await.unwrap();
+    let is_confirmed = async { while harness.rows("actions WHERE confirmed_at IS NOT NULL").await == 0 {} };
+    tokio::select! {
+        answer = harness.confirm(&counted) => panic!("it cannot have been done: {answer:?}"),
+        () = is_confirmed => {}
+    }
+    assert_eq!(harness.state(&counted).await["status"], "running");
+    assert_eq!(harness.confirm(&counted).await.expect(202)["acted"], 0);
+    lock.rollback().await.unwrap();
+    let waited = tokio::time::Instant::now();
+    while harness.state(&counted).await["status"] != "done" {
+        assert!(waited.elapsed() < PATIENCE, "it does not come to its end");
+    }
+    assert_eq!((harness.rows("outbox").await, harness.state(&counted).await["acted"].clone()), (0, json!(5)));
+    harness.stop().await;
+}
