@@ -210,7 +210,16 @@ impl Store {
     /// # Errors
     /// When the database cannot be used.
     pub async fn open_actions(&self, worked_before: Timestamp, limit: i64) -> Result<Vec<Action>, Error> {
-        self.query(OPEN, &[&worked_before, &limit]).await?.iter().map(action).collect()
+        let rows = self.query(OPEN, &[&worked_before, &limit]).await?;
+        // One that cannot be read, as from a newer version, must not keep the others.
+        let readable = rows.iter().filter_map(|row| match action(row) {
+            Ok(action) => Some(action),
+            Err(error) => {
+                tracing::error!(%error, id = ?get::<Uuid>(row, 1).ok(), "an action cannot be read and is left");
+                None
+            }
+        });
+        Ok(readable.collect())
     }
 
     /// Forgets actions that lapsed or ended long ago; answers how many.

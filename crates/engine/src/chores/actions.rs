@@ -23,7 +23,13 @@ pub(super) async fn run_once(store: &Store, now: Timestamp) -> Result<Done, Erro
     let mut done = Done::default();
     let left_since = now.saturating_sub(LEFT).unwrap_or(Timestamp::MIN);
     for action in store.open_actions(left_since, ACTIONS).await? {
-        done.rows += rows(go_on(store, action).await?);
+        let id = action.id;
+        match go_on(store, action).await {
+            Ok(acted) => done.rows += rows(acted),
+            Err(error) if error.is_transient() => return Err(error),
+            // It must not keep the others.
+            Err(error) => tracing::error!(%error, action = %id, "an action cannot be gone on with"),
+        }
     }
     done.rows += u64::try_from(store.forget_actions(now).await?).unwrap_or_default();
     // What is not finished is not left since long enough: the next run finds it.

@@ -274,6 +274,14 @@ async fn actions_that_nobody_works_at_are_found_and_old_ones_are_forgotten() {
         found.iter().map(|action| action.id).collect()
     };
     assert_eq!((open(-60).await, open(60).await), (vec![], vec![left.id]));
+    // One that a newer version wrote keeps nobody.
+    f.database.execute(&format!(
+        "INSERT INTO actions (workspace_id, action_id, channel_id, action, selector, below, counted, actor, created_at, expires_at,
+            confirmed_at, worked_at)
+        SELECT workspace_id, gen_random_uuid(), channel_id, 'paint', selector, below, counted, actor, created_at, expires_at,
+            confirmed_at, worked_at - interval '1 second' FROM actions WHERE action_id = '{}'", left.id)).await;
+    assert_eq!(open(60).await, vec![left.id]);
+    f.database.execute("DELETE FROM actions WHERE action = 'paint'").await;
     for (days, forgotten) in [(1, 0), (2, 1), (31, 1), (400, 0)] {
         let at = later(now, days * 24 * 3600 + 60);
         assert_eq!(f.store.forget_actions(at).await.expect("forgotten"), forgotten, "{days} days");

@@ -147,6 +147,24 @@ async fn nothing_is_left_of_what_was_held_sent_again_and_selected() {
 }
 
 #[tokio::test]
+async fn a_replay_that_was_made_while_the_request_came_is_erased_like_the_message_it_repeats() {
+    let f = Fixture::new().await;
+    let message = NewMessage { id: store::message::new_id_at(f.store.now()), ..f.message() };
+    f.accept_one(&message).await;
+    f.store.cancel(crate::steering::place(&f, message.id), &ACT).await.expect("cancelled");
+    let before = f.store.now();
+    // Ids tell milliseconds.
+    f.database.execute("SELECT pg_sleep(0.002)").await;
+    f.store.replay(&f.tenant.channel, None, message.id, &ACT).await.expect("sent again");
+    let (workspace, contact) = (f.tenant.workspace, contact(&message));
+    f.store.request_erasure(workspace, contact, before, &ACT).await.expect("requested");
+    assert_eq!(pass(&f, contact, 1).await.erased, 2);
+    // The contact was met again.
+    f.database.execute("DELETE FROM contacts").await;
+    assert_no_traces(&f).await;
+}
+
+#[tokio::test]
 async fn an_erasure_is_open_until_a_pass_that_began_well_after_it() {
     let f = Fixture::new().await;
     let message = f.queue(Lane::Normal).await;
