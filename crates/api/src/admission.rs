@@ -1,8 +1,5 @@
 //! From a request to the message that is stored, and from there to the answer.
 
-use std::panic::AssertUnwindSafe;
-use std::sync::{LazyLock, Mutex};
-
 use domain::content::Part;
 use domain::failure::FailureCode;
 use domain::id::{ContactId, MessageId, PartId, WorkspaceId};
@@ -20,9 +17,9 @@ use sha2::{Digest, Sha256};
 use store::Store;
 use store::accept::{Accepted, Fingerprint, NewMessage, Rejection};
 use store::channel::Channel;
-use store::message::{Direction, Message, Waiting};
+use store::message::{Direction, Message, Waiting, new_id_at};
 use store::workspace::Workspace;
-use uuid::{ContextV7, Uuid};
+use uuid::Uuid;
 
 use crate::errors::ApiError;
 use crate::json::write_canonical;
@@ -93,7 +90,7 @@ pub(crate) fn new_message(
     // Who gets nothing is not counted.
     let is_capped = request.options.cap_frequency && rejected.is_none();
     NewMessage {
-        id: MessageId(time_ordered_id(now)),
+        id: new_id_at(now),
         workspace: channel.workspace,
         channel: channel.id,
         recipient: Some((contact, request.recipient)),
@@ -135,7 +132,7 @@ pub(crate) fn rejected(channel: &Channel, request: &Value, violations: &Violatio
     let object = |name: &str| request.get(name).filter(|value| value.is_object()).map(Value::to_string);
     let reference = request.get("reference").and_then(Value::as_str).unwrap_or_default();
     NewMessage {
-        id: MessageId(time_ordered_id(now)),
+        id: new_id_at(now),
         workspace: channel.workspace,
         channel: channel.id,
         recipient,
@@ -213,32 +210,10 @@ fn stored(channel: &Channel, workspace: &Workspace, message: &NewMessage) -> Mes
         platform_references: Vec::new(),
         scheduled_for: message.scheduled_for,
         expires_at: message.expires_at,
+        replayed_as: None,
+        replay_of: None,
         created_at: message.created_at,
         updated_at: message.created_at,
         last_status_at: message.created_at,
-    }
-}
-
-/// Ids of one instant ascend in the order they are made.
-static ID_CONTEXT: LazyLock<Mutex<AssertUnwindSafe<ContextV7>>> =
-    LazyLock::new(|| Mutex::new(AssertUnwindSafe(ContextV7::new().with_additional_precision())));
-
-/// A UUID of version 7 from the database's clock: ids of all replicas sort by time of acceptance.
-pub(crate) fn time_ordered_id(now: Timestamp) -> Uuid {
-    let seconds = u64::try_from(now.as_second()).unwrap_or_default();
-    let nanoseconds = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
-    Uuid::new_v7(uuid::Timestamp::from_unix(&*ID_CONTEXT, seconds, nanoseconds))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_of_one_instant_ascend() {
-        let now: Timestamp = "2026-11-20T12:00:00.123456Z".parse().expect("an instant");
-        let ids: Vec<Uuid> = (0..1000).map(|_| time_ordered_id(now)).collect();
-        assert!(ids.is_sorted_by(|before, after| before < after));
-        assert_eq!(ids[0].get_timestamp().map(|at| at.to_unix().0), u64::try_from(now.as_second()).ok());
     }
 }

@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use store::Store;
 use store::writer::AcceptWriter;
+use tokio::sync::Semaphore;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -27,8 +28,9 @@ use crate::access::Access;
 use crate::errors::ApiError;
 use crate::metrics::Metrics;
 use crate::rate_limit;
+use crate::routes::actions::WORKERS_MAX;
 use crate::routes::{
-    admin, batch, channels, contacts, docs, message_lists, messages, pauses, quiet_hours, tags, uploads,
+    actions, acts, admin, batch, channels, contacts, docs, message_lists, messages, pauses, quiet_hours, tags, uploads,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -47,6 +49,8 @@ pub struct Api {
     pub(crate) preview: Arc<dyn Preview>,
     pub(crate) admin_token: SecretString,
     pub(crate) cursor_key: [u8; 32],
+    /// Turns at acts on many messages.
+    pub(crate) workers: Semaphore,
 }
 
 impl std::fmt::Debug for Api {
@@ -67,7 +71,8 @@ impl Api {
         admin_token: SecretString,
     ) -> Self {
         let cursor_key = store.cursor_key();
-        Self { store, writer, access: Access::default(), metrics, due, preview, admin_token, cursor_key }
+        let (access, workers) = (Access::default(), Semaphore::new(WORKERS_MAX));
+        Self { store, writer, access, metrics, due, preview, admin_token, cursor_key, workers }
     }
 }
 
@@ -106,8 +111,21 @@ fn resources() -> Vec<Served> {
             .route(web::get().to(message_lists::list_channel_messages)),
         resource("/workspaces/{workspaceId}/channels/{channelId}/batch/messages", "POST")
             .route(web::post().to(batch::send_batch)),
-        resource("/workspaces/{workspaceId}/channels/{channelId}/messages/{messageId}", "GET")
-            .route(web::get().to(messages::get_message)),
+        // Before the messages, one of whose ids it would otherwise be taken for.
+        resource("/workspaces/{workspaceId}/channels/{channelId}/messages/actions", "POST")
+            .route(web::post().to(actions::act_on_messages)),
+        resource("/workspaces/{workspaceId}/channels/{channelId}/messages/actions/{actionId}", "GET")
+            .route(web::get().to(actions::get_action)),
+        resource("/workspaces/{workspaceId}/channels/{channelId}/messages/{messageId}", "GET, PATCH, DELETE")
+            .route(web::get().to(messages::get_message))
+            .route(web::patch().to(acts::reschedule_message))
+            .route(web::delete().to(acts::cancel_message)),
+        resource("/workspaces/{workspaceId}/channels/{channelId}/messages/{messageId}/hold", "POST")
+            .route(web::post().to(acts::hold_message)),
+        resource("/workspaces/{workspaceId}/channels/{channelId}/messages/{messageId}/release", "POST")
+            .route(web::post().to(acts::release_message)),
+        resource("/workspaces/{workspaceId}/channels/{channelId}/messages/{messageId}/replay", "POST")
+            .route(web::post().to(acts::replay_message)),
         // Before the channel, whose id it would otherwise be taken for.
         resource("/workspaces/{workspaceId}/channels/messages", "GET")
             .route(web::get().to(message_lists::list_workspace_messages)),

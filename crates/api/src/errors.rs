@@ -12,6 +12,9 @@ use crate::rate_limit::WINDOW_SECONDS;
 /// Seconds after which a refused request may come again.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
+const ALREADY_SENT: &str = "The message has begun to be sent, or has ended";
+const ACTION_EXPIRED: &str = "The token was not used in time: count the messages once more";
+
 /// What a request can be answered with instead of success.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum ApiError {
@@ -29,6 +32,12 @@ pub(crate) enum ApiError {
     RequestTimeout,
     /// The deduplication key belongs to another request.
     MessageIdConflict,
+    /// The message has begun to be sent, or has ended.
+    AlreadySent,
+    /// The message cannot be sent again, and why.
+    NotReplayable(String),
+    /// What was counted was not confirmed in time.
+    ActionExpired,
     /// The resource was changed meanwhile, or its name is taken.
     ResourceAlreadyExists(&'static str),
     /// The body is too large.
@@ -84,6 +93,9 @@ impl ApiError {
                 "MessageIdConflict",
                 "Another request was accepted under this messageId".to_owned(),
             ),
+            Self::AlreadySent => (StatusCode::CONFLICT, "AlreadySent", ALREADY_SENT.to_owned()),
+            Self::NotReplayable(why) => (StatusCode::CONFLICT, "NotReplayable", why.clone()),
+            Self::ActionExpired => (StatusCode::CONFLICT, "ActionExpired", ACTION_EXPIRED.to_owned()),
             Self::ResourceAlreadyExists(why) => (StatusCode::CONFLICT, "ResourceAlreadyExists", (*why).to_owned()),
             Self::PayloadTooLarge(limit) => (
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -164,6 +176,9 @@ impl ResponseError for ApiError {
             | Self::Forbidden(_)
             | Self::NotFound(_)
             | Self::MessageIdConflict
+            | Self::AlreadySent
+            | Self::NotReplayable(_)
+            | Self::ActionExpired
             | Self::ResourceAlreadyExists(_)
             | Self::InvalidPayload(_)
             | Self::Internal => {}

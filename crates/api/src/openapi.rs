@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "the types describe JSON: nothing makes or reads them")]
 
+pub(crate) mod act;
+
 pub(crate) mod admin;
 
 pub(crate) mod channel;

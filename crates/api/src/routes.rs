@@ -1,5 +1,9 @@
 //! Routes and their handlers.
 
+pub(crate) mod actions;
+
+pub(crate) mod acts;
+
 pub(crate) mod admin;
 
 pub(crate) mod batch;

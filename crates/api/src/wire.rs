@@ -1,5 +1,7 @@
 //! Channels JSON: requests that become messages, messages that become answers.
 
+pub(crate) mod act;
+
 pub(crate) mod batch;
 
 pub(crate) mod body;

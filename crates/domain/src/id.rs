@@ -55,6 +55,8 @@ id! {
     PartId,
     /// An account with the provider: what channels with the same provider key have in common.
     AccountId,
+    /// An act on many messages.
+    ActionId,
     /// A running tuma process.
     ReplicaId,
     /// A pause, as the API names it.

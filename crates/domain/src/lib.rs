@@ -41,6 +41,8 @@ pub mod pause;
 
 pub mod spread;
 
+pub mod again;
+
 pub mod outcome;
 
 pub mod retry;
@@ -48,5 +50,11 @@ pub mod retry;
 pub mod gate;
 
 pub mod decision;
+
+pub mod event;
+
+pub mod action;
+
+pub mod replay;
 
 pub mod provider;

@@ -134,6 +134,16 @@ pub fn use_case(meta_use_case: Option<&str>, message_type: MessageType) -> Cow<'
     meta_use_case.map_or(Cow::Borrowed(word), canonical)
 }
 
+/// Every spelling, in lower case, of the use case that a word means.
+#[must_use]
+pub fn spellings(use_case: &str) -> Vec<String> {
+    match &*canonical(use_case) {
+        MARKETING => [MARKETING, "promotional"].map(str::to_owned).to_vec(),
+        AUTHENTICATION => [AUTHENTICATION, "2fa", "otp"].map(str::to_owned).to_vec(),
+        other => vec![other.to_owned()],
+    }
+}
+
 /// The use case of one-time passwords.
 const AUTHENTICATION: &str = "authentication";
 

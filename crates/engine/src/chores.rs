@@ -1,4 +1,4 @@
-//! Regular work that no message waits for: partitions, retention, removal of texts, erasures.
+//! Regular work that no message waits for: partitions, retention, removal of texts, erasures, acts that were left.
 //!
 //! Every replica looks once a minute whether something is due, and takes it with the same statement, so each chore is done
 //! by one of them. All chores have one shape: a bounded piece of work that says how many rows it touched, where it goes on,
@@ -15,6 +15,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::lane::Order;
 use crate::metrics::Metrics;
+
+mod actions;
 
 mod bodies;
 
@@ -45,11 +47,13 @@ pub enum Chore {
     Bodies,
     /// Erasures of recipients that were not done with their request are finished.
     Erasures,
+    /// Acts on many messages whose process was stopped are finished.
+    Actions,
 }
 
 impl Chore {
     /// All.
-    pub const ALL: [Self; 4] = [Self::Partitions, Self::Retention, Self::Bodies, Self::Erasures];
+    pub const ALL: [Self; 5] = [Self::Partitions, Self::Retention, Self::Bodies, Self::Erasures, Self::Actions];
 
     /// The word it is stored and counted under.
     #[must_use]
@@ -59,6 +63,7 @@ impl Chore {
             Self::Retention => "retention",
             Self::Bodies => "bodies",
             Self::Erasures => "erasures",
+            Self::Actions => "actions",
         }
     }
 
@@ -68,6 +73,8 @@ impl Chore {
             Self::Partitions | Self::Bodies => HOUR,
             Self::Retention => Duration::from_secs(6 * 3600),
             Self::Erasures => Duration::from_secs(300),
+            // As often as replicas look.
+            Self::Actions => LOOK,
         }
     }
 }
@@ -155,6 +162,7 @@ impl Chores {
             Chore::Retention => retention::run_once(&self.store, now, position).await,
             Chore::Bodies => bodies::run_once(&self.store, now, position).await,
             Chore::Erasures => erasures::run_once(&self.store, now).await,
+            Chore::Actions => actions::run_once(&self.store, now).await,
         }
     }
 

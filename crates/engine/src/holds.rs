@@ -114,7 +114,7 @@ impl Holds {
                 None => (proposed, DueReason::Requested),
             },
         };
-        let plan = NewPlan { message: held.id, claim: held.claim, due_at, reason };
+        let plan = NewPlan { message: held.id, claim: held.claim, expires_at: held.expires_at, due_at, reason };
         (due_at != held.due_at || reason != held.reason).then_some(plan)
     }
 

@@ -23,6 +23,7 @@ mod columns;
 use crate::client::{Store, get};
 use crate::error::Error;
 use columns::Columns;
+pub(crate) use columns::TAG_SLOTS;
 
 /// SHA-256 of the canonical request: the same key with another one is a conflict.
 pub type Fingerprint = [u8; 32];

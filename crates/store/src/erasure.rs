@@ -52,7 +52,7 @@ SELECT contact_id FROM requested";
 
 // Not begun: no try under way or counted, no part sent, none perhaps sent. A row that is being claimed at the same time is
 // either taken from the claim or, looked at again under its lock, left to it. The workspace is checked of each row, so that
-// the planner cannot walk along all messages of it.
+// the planner cannot walk along all messages of it. A replay that was made while the request came says what the older message said.
 const STEP: &str = "-- store.erasure.step
 WITH place AS (
     SELECT below, reached FROM erasures WHERE workspace_id = $1 AND contact_id = $2 FOR UPDATE
@@ -60,7 +60,8 @@ WITH place AS (
     SELECT m.message_id, m.status, m.recipient IS NOT NULL AS has_number FROM place p
     CROSS JOIN LATERAL (
         SELECT b.message_id, b.status, b.recipient FROM messages b
-        WHERE (b.workspace_id = $1) IS TRUE AND b.contact_id = $2 AND b.message_id > p.reached AND b.message_id < p.below
+        WHERE (b.workspace_id = $1) IS TRUE AND b.contact_id = $2 AND b.message_id > p.reached
+        AND (b.message_id < p.below OR b.replay_of < p.below)
         ORDER BY b.message_id LIMIT $3
     ) m
 ), cancelled AS (

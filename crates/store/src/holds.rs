@@ -66,6 +66,8 @@ pub struct NewPlan {
     pub message: MessageId,
     /// The claims it was seen with.
     pub claim: i64,
+    /// The end of validity it was seen with: another one means that it got another time meanwhile.
+    pub expires_at: Timestamp,
     /// From this instant on it may go.
     pub due_at: Timestamp,
     /// For this reason.
@@ -88,9 +90,10 @@ ORDER BY l.due_at, l.message_id";
 
 const PLAN: &str = "-- store.holds.plan
 UPDATE outbox o SET due_at = i.due_at, due_reason = i.due_reason
-FROM unnest($3::uuid[], $4::bigint[], $5::timestamptz[], $6::text[]) AS i (message_id, claim, due_at, due_reason)
+FROM unnest($3::uuid[], $4::bigint[], $5::timestamptz[], $6::text[], $9::timestamptz[])
+    AS i (message_id, claim, due_at, due_reason, expires_at)
 WHERE o.workspace_id = $1 AND o.message_id = i.message_id AND o.claim = i.claim AND o.claimed_until IS NULL
-AND o.due_reason = ANY ($7)
+AND o.due_reason = ANY ($7) AND o.expires_at = i.expires_at
 AND EXISTS (SELECT 1 FROM channel_leases WHERE workspace_id = $1 AND channel_id = $2 AND epoch = $8)
 RETURNING o.message_id";
 
@@ -118,7 +121,7 @@ impl Store {
         Ok(HeldPage { held, reached })
     }
 
-    /// Lets held messages wait until other instants; whose claim has changed, and all when the lease is another's, stay as
+    /// Lets held messages wait until other instants; whose claim or validity has changed, and all when the lease is another's, stay as
     /// they are. Answers how many changed.
     ///
     /// # Errors
@@ -128,8 +131,18 @@ impl Store {
         let claims: Vec<i64> = plans.iter().map(|plan| plan.claim).collect();
         let due: Vec<Timestamp> = plans.iter().map(|plan| plan.due_at).collect();
         let reasons: Vec<&str> = plans.iter().map(|plan| plan.reason.as_str()).collect();
-        let params: Params<'_> =
-            &[&lease.workspace.0, &lease.channel.0, &messages, &claims, &due, &reasons, &PLANNED_ANEW, &lease.epoch];
+        let expires: Vec<Timestamp> = plans.iter().map(|plan| plan.expires_at).collect();
+        let params: Params<'_> = &[
+            &lease.workspace.0,
+            &lease.channel.0,
+            &messages,
+            &claims,
+            &due,
+            &reasons,
+            &PLANNED_ANEW,
+            &lease.epoch,
+            &expires,
+        ];
         Ok(self.query(PLAN, params).await?.len())
     }
 

@@ -66,6 +66,12 @@ pub mod overdue;
 
 pub mod settle;
 
+pub mod steer;
+
+pub mod replay;
+
+pub mod action;
+
 mod month;
 
 pub mod partition;

@@ -3,6 +3,9 @@
 //! A message that waits is stored as `waiting`; what is shown for it follows from its outbox row and its channel's
 //! gate and pauses, so that waiting costs no write.
 
+use std::panic::AssertUnwindSafe;
+use std::sync::{LazyLock, Mutex};
+
 use domain::failure::FailureCode;
 use domain::gate::GateReason;
 use domain::id::{ChannelId, ContactId, MessageId, WorkspaceId};
@@ -13,7 +16,7 @@ use domain::phone::PhoneNumber;
 use domain::schedule::DueReason;
 use jiff::Timestamp;
 use tokio_postgres::Row;
-use uuid::Uuid;
+use uuid::{ContextV7, Uuid};
 
 use crate::client::{Store, get};
 use crate::error::Error;
@@ -65,6 +68,10 @@ pub struct Message {
     pub scheduled_for: Option<Timestamp>,
     /// End of validity.
     pub expires_at: Timestamp,
+    /// The message that sends it again.
+    pub replayed_as: Option<MessageId>,
+    /// The message that it sends again.
+    pub replay_of: Option<MessageId>,
     /// Accepted at.
     pub created_at: Timestamp,
     /// Last changed at.
@@ -121,7 +128,7 @@ SELECT m.message_id, m.channel_id, c.connector_id, c.number, m.contact_id, m.rec
     m.status, m.reason, m.failure_code, m.failure_source, m.failure_source_code, m.platform_references, m.scheduled_for,
     m.expires_at, m.created_at, m.updated_at, m.last_status_at,
     o.due_at, o.due_reason, o.tries, o.maybe_sent, o.claim, g.reason, g.until,
-    m.direction, m.template, m.options, m.batch_id,
+    m.direction, m.template, m.options, m.batch_id, m.replayed_as, m.replay_of,
     p.pause_id, p.scope, p.channel_id, p.tag, p.reason, p.actor, p.until, p.created_at
 FROM messages m
 JOIN channels c ON c.workspace_id = m.workspace_id AND c.channel_id = m.channel_id
@@ -134,6 +141,19 @@ LEFT JOIN LATERAL (
     ORDER BY coalesce(until, 'infinity') DESC, pause_id DESC LIMIT 1
 ) p ON true
 WHERE m.workspace_id = $1 AND m.message_id = ANY ($2)";
+
+/// Ids of one instant ascend in the order they are made.
+static ID_CONTEXT: LazyLock<Mutex<AssertUnwindSafe<ContextV7>>> =
+    LazyLock::new(|| Mutex::new(AssertUnwindSafe(ContextV7::new().with_additional_precision())));
+
+/// An id for a message that is accepted at an instant of the database's clock: a UUID of version 7, so that ids of all
+/// replicas sort by time of acceptance.
+#[must_use]
+pub fn new_id_at(at: Timestamp) -> MessageId {
+    let seconds = u64::try_from(at.as_second()).unwrap_or_default();
+    let nanoseconds = u32::try_from(at.subsec_nanosecond()).unwrap_or_default();
+    MessageId(Uuid::new_v7(uuid::Timestamp::from_unix(&*ID_CONTEXT, seconds, nanoseconds)))
+}
 
 /// The lowest id that a message accepted at an instant can have.
 #[must_use]
@@ -200,6 +220,8 @@ fn message(row: &Row, now: Timestamp) -> Result<Message, Error> {
         platform_references: get(row, 15)?,
         scheduled_for,
         expires_at: get(row, 17)?,
+        replayed_as: get::<Option<Uuid>>(row, 32)?.map(MessageId),
+        replay_of: get::<Option<Uuid>>(row, 33)?.map(MessageId),
         created_at: get(row, 18)?,
         updated_at: get(row, 19)?,
         last_status_at: get(row, 20)?,
@@ -255,8 +277,8 @@ fn waiting(row: &Row) -> Result<Option<Waiting>, Error> {
 }
 
 fn pause_of(row: &Row) -> Result<Option<Pause>, Error> {
-    let is_paused = get::<Option<Uuid>>(row, 32)?.is_some();
-    is_paused.then(|| pause(row, 32)).transpose()
+    let is_paused = get::<Option<Uuid>>(row, 34)?.is_some();
+    is_paused.then(|| pause(row, 34)).transpose()
 }
 
 fn failure(row: &Row) -> Result<Option<(FailureCode, String, String)>, Error> {
@@ -267,4 +289,17 @@ fn failure(row: &Row) -> Result<Option<(FailureCode, String, String)>, Error> {
     let source: Option<String> = get(row, 13)?;
     let source_code: Option<String> = get(row, 14)?;
     Ok(Some((code, source.unwrap_or_default(), source_code.unwrap_or_default())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_one_instant_ascend() {
+        let now: Timestamp = "2026-11-20T12:00:00.123456Z".parse().expect("an instant");
+        let ids: Vec<Uuid> = (0..1000).map(|_| new_id_at(now).0).collect();
+        assert!(ids.is_sorted_by(|before, after| before < after));
+        assert_eq!(ids[0].get_timestamp().map(|at| at.to_unix().0), u64::try_from(now.as_second()).ok());
+    }
 }

@@ -8,7 +8,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 
 use super::errors::{self, ErrorAnswer, HEADERS, ValidationErrorAnswer};
 use crate::routes::{
-    admin, batch, channels, contacts, docs, message_lists, messages, pauses, quiet_hours, tags, uploads,
+    actions, acts, admin, batch, channels, contacts, docs, message_lists, messages, pauses, quiet_hours, tags, uploads,
 };
 
 /// Named requests, shown with the operations that take them.
@@ -34,6 +34,13 @@ const EVERYWHERE: [&str; 2] = ["x-request-id", "messagebird-request-id"];
         message_lists::list_channel_messages,
         message_lists::list_workspace_messages,
         messages::get_message,
+        acts::reschedule_message,
+        acts::cancel_message,
+        acts::hold_message,
+        acts::release_message,
+        acts::replay_message,
+        actions::act_on_messages,
+        actions::get_action,
         channels::list_channels,
         channels::get_channel,
         contacts::get_contact,
@@ -132,12 +139,13 @@ fn refer<'a>(response: &mut Value, headers: impl Iterator<Item = &'a &'a str>) {
     }
 }
 
-/// Named examples of requests, by path: of what is posted there, else of what is put.
+/// Named examples of requests, by path: of what is posted there, else of what is put or changed.
 fn add_examples(document: &mut Value) {
     let examples: Map<String, Value> = serde_json::from_str(EXAMPLES).unwrap_or_default();
     for (path, examples) in examples {
         let Some(item) = document["paths"].get_mut(&path).and_then(Value::as_object_mut) else { continue };
-        let method = if item.contains_key("post") { "post" } else { "put" };
+        let method = ["post", "put", "patch"].into_iter().find(|method| item.contains_key(*method));
+        let Some(method) = method else { continue };
         if let Some(body) = item.get_mut(method).and_then(|operation| operation.get_mut("requestBody")) {
             body["content"]["application/json"]["examples"] = examples;
         }
@@ -162,6 +170,10 @@ fn add_conditions(schemas: &mut Value) {
         { "title": "Of the workspace", "allOf": [scope("workspace"), absent("channelId"), absent("tag")] },
         { "title": "Of a channel", "allOf": [scope("channel"), given("channelId", "string"), absent("tag")] },
         { "title": "Of a tag", "allOf": [scope("tag"), given("tag", "string"), absent("channelId")] },
+    ]);
+    schemas["ActionRequest"]["oneOf"] = json!([
+        { "title": "To count", "allOf": [given("action", "string"), given("selector", "object"), absent("token")] },
+        { "title": "To act", "allOf": [given("token", "string"), absent("action"), absent("selector")] },
     ]);
     for payload in ["ImagePayload", "FilePayload"] {
         let without_buttons = json!({ "properties": { "actions": { "type": ["array", "null"], "maxItems": 0 } } });
@@ -202,6 +214,8 @@ mod tests {
             ("MessageRequest.reference", "maxLength", limits::REFERENCE_CHARS_MAX),
             ("Message.reference", "maxLength", limits::REFERENCE_CHARS_MAX),
             ("MessageRequest.tags", "maxItems", limits::TAGS_MAX),
+            ("ActionSelector.tags", "maxItems", limits::TAGS_MAX),
+            ("ActionSelector.useCase", "maxLength", limits::USE_CASE_CHARS_MAX),
             ("MessageRequest.validity", "maximum", usize::try_from(limits::VALIDITY_SECONDS_MAX).expect("positive")),
             ("TextPayload.text", "maxLength", limits::TEXT_UNITS_MAX),
             ("TextPayload.actions", "maxItems", limits::BUTTONS_MAX),

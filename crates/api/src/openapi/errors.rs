@@ -43,6 +43,8 @@ pub(crate) enum ErrorCode {
     RequestTimeout,
     MessageIdConflict,
     AlreadySent,
+    NotReplayable,
+    ActionExpired,
     ResourceAlreadyExists,
     PayloadTooLarge,
     UnsupportedMediaType,
@@ -77,7 +79,7 @@ const ROWS: &[Row] = &[
         "Conflict",
         &[],
         "`MessageIdConflict`: another request has this deduplication key. `ResourceAlreadyExists`: taken, or changed \
-         meanwhile. `AlreadySent`: too late.",
+         meanwhile. `AlreadySent`: too late. `NotReplayable`: it cannot be sent again. `ActionExpired`: count once more.",
     ),
     row(413, "PayloadTooLarge", &[], "`PayloadTooLarge`: the body is too large."),
     row(415, "UnsupportedMediaType", &[], "`UnsupportedMediaType`: the body is not uncompressed `application/json`."),
@@ -147,6 +149,10 @@ group! {
     WriteErrors: 400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503
 }
 group! {
+    /// Of a route that acts on a message and takes no body.
+    ActErrors: 401, 403, 404, 409, 422, 429, 500, 503
+}
+group! {
     /// Of a route of the admin API that reads or deletes.
     AdminReadErrors: 401, 404, 422, 500, 503
 }
@@ -182,6 +188,9 @@ mod tests {
             ApiError::MethodNotAllowed("GET"),
             ApiError::RequestTimeout,
             ApiError::MessageIdConflict,
+            ApiError::AlreadySent,
+            ApiError::NotReplayable(String::new()),
+            ApiError::ActionExpired,
             ApiError::ResourceAlreadyExists(""),
             ApiError::PayloadTooLarge(1),
             ApiError::UnsupportedMediaType(""),

@@ -60,6 +60,12 @@ pub(crate) struct Message {
     /// When it was asked to be sent.
     #[schema(required = false, format = DateTime)]
     scheduled_for: Option<String>,
+    /// The message that it sends again.
+    #[schema(required = false, nullable = false, format = "uuid")]
+    replay_of: Option<String>,
+    /// The message that sends it again.
+    #[schema(required = false, nullable = false, format = "uuid")]
+    replayed_as: Option<String>,
     /// When `status` changed last.
     #[schema(format = DateTime)]
     last_status_at: String,

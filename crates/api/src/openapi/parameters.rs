@@ -29,6 +29,11 @@ path!(MessagePath {
     channel_id: "A channel of the workspace.",
     message_id: "A message of the channel.",
 });
+path!(ActionPath {
+    workspace_id: "The workspace.",
+    channel_id: "A channel of the workspace.",
+    action_id: "An act on messages of the channel.",
+});
 path!(ContactPath {
     workspace_id: "The workspace.",
     channel_id: "A channel of the workspace.",

@@ -11,10 +11,10 @@ use domain::message::Lane;
 use domain::pause::Pause;
 use serde_json::{Value, json};
 use store::audit::Act;
+use store::message::new_id_at;
 use store::pause::{Creation, PauseRecord};
 
 use crate::access::{Caller, Scope};
-use crate::admission::time_ordered_id;
 use crate::app::Api;
 use crate::body::read_json;
 use crate::errors::ApiError;
@@ -74,7 +74,7 @@ pub(crate) async fn create_pause(
     };
     let now = api.store.now();
     let asked = read(&body, known, now).map_err(ApiError::InvalidPayload)?;
-    let (id, act) = (PauseId(time_ordered_id(now)), Act { actor: &actor, name: "pause.create" });
+    let (id, act) = (PauseId(new_id_at(now).0), Act { actor: &actor, name: "pause.create" });
     let (scope, reason, until) = (asked.scope, asked.reason, asked.until);
     let pause = Pause { id, scope, reason, actor: actor.clone(), until, created_at: now };
     let created = api.store.create_pause(workspace, &pause, &act).await?;

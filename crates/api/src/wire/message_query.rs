@@ -96,7 +96,7 @@ fn read_common(parameters: &mut Parameters, workspace: WorkspaceId) -> MessageQu
 }
 
 /// Ids and the instants that are shown are to the millisecond: a bound between two of them is the later one.
-fn to_millisecond(at: Timestamp) -> Timestamp {
+pub(crate) fn to_millisecond(at: Timestamp) -> Timestamp {
     at.round(TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Ceil)).unwrap_or(at)
 }
 
@@ -105,7 +105,7 @@ fn read_one<T>(parameters: &mut Parameters, name: &str, read: impl FnOnce(&str) 
     parameters.keep(name, read(&text))
 }
 
-fn contact(text: &str, workspace: WorkspaceId) -> Result<ContactId, String> {
+pub(crate) fn contact(text: &str, workspace: WorkspaceId) -> Result<ContactId, String> {
     let number = || PhoneNumber::parse(text).map(|number| ContactId::of_number(workspace, number.e164()));
     text.parse().or_else(|_| number()).map_err(|error| format!("{error}, or the id of a contact"))
 }

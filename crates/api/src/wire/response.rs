@@ -49,6 +49,10 @@ pub(crate) struct MessageView<'a> {
     short_links: Option<ShortLinks<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scheduled_for: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay_of: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replayed_as: Option<Uuid>,
     last_status_at: String,
     created_at: String,
     updated_at: String,
@@ -142,6 +146,8 @@ pub(crate) fn view(message: &Message) -> Result<MessageView<'_>, ApiError> {
         reply_to: message.options.reply_to.as_ref(),
         short_links: message.options.short_links_domain.as_deref().map(|domain| ShortLinks { domain }),
         scheduled_for: message.scheduled_for.map(instant),
+        replay_of: message.replay_of.map(|id| id.0),
+        replayed_as: message.replayed_as.map(|id| id.0),
         last_status_at: instant(message.last_status_at),
         created_at: instant(message.created_at),
         updated_at: instant(message.updated_at),
@@ -251,7 +257,8 @@ fn pause_of(waiting: &Waiting) -> Option<&Pause> {
     }
 }
 
-/// Whether quiet hours hold a message for longer than the channel's gate does.
+/// Whether an operator or quiet hours hold a message for longer than the channel's gate does.
 fn is_held_past(waiting: &Waiting, gate_until: Timestamp) -> bool {
-    matches!(waiting.reason, DueReason::QuietHours | DueReason::Released) && waiting.due_at > gate_until
+    let is_held = matches!(waiting.reason, DueReason::Held | DueReason::QuietHours | DueReason::Released);
+    is_held && waiting.due_at > gate_until
 }

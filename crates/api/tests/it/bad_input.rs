@@ -27,6 +27,7 @@ const TABLES: &[&str] = &[
     include_str!("input/bad_rates.json"),
     include_str!("input/bad_quiet_hours.json"),
     include_str!("input/bad_pauses.json"),
+    include_str!("input/bad_acts.json"),
 ];
 /// Fewer would mean that part of the tables was lost.
 const REQUESTS_MIN: usize = 1000;

@@ -3,9 +3,10 @@
 use crate::harness::Harness;
 use crate::table::{placeholders, read};
 
-const TABLES: [&str; 3] = [
+const TABLES: [&str; 4] = [
     include_str!("input/good.json"),
     include_str!("input/good_quiet_hours.json"),
+    include_str!("input/good_acts.json"),
     // Last: what is accepted afterwards says that it is held.
     include_str!("input/good_pauses.json"),
 ];

@@ -45,7 +45,7 @@ impl Harness {
         end
     }
 
-    fn hinted(&self) -> usize {
+    pub(crate) fn hinted(&self) -> usize {
         self.hints.load(Ordering::Relaxed)
     }
 

@@ -6,6 +6,10 @@
 
 mod access;
 
+mod actions;
+
+mod acts;
+
 mod admin;
 
 mod admin_lists;

@@ -259,3 +259,15 @@ fn a_use_case_is_what_the_caller_says_else_what_the_channel_is_for() {
         assert_eq!(hours.applies_to(use_case), applies, "{use_case}");
     }
 }
+
+#[test]
+fn a_use_case_is_found_under_each_of_its_spellings() {
+    for word in ["marketing", "Promotional", "2FA", "otp", "authentication", "Reminder"] {
+        let meant = use_case(Some(word), MessageType::Transactional);
+        let spellings = spellings(word);
+        assert!(spellings.contains(&word.to_lowercase()), "{word}");
+        for spelling in spellings {
+            assert_eq!(use_case(Some(&spelling), MessageType::Transactional), meant);
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! The engine from the outbox to the sandbox: real PostgreSQL, real HTTP, the provider misbehaving on command.
 
 mod accounts;
+mod acts;
 mod chores;
 mod forwarder;
 mod gates;

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::message::WAITING;
 
 /// Rows a tag is counted in.
-const TAG_SLOTS: i32 = 16;
+pub(crate) const TAG_SLOTS: i32 = 16;
 /// Where failures come from that are decided here.
 const TUMA: &str = "tuma";
 

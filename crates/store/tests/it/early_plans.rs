@@ -6,7 +6,7 @@ use crate::fixtures::{Fixture, connect};
 use crate::statements::statement;
 
 /// What runs for each message, or for many together, and the index that it may find messages along.
-const HOT: [(&str, &str); 9] = [
+const HOT: [(&str, &str); 20] = [
     ("store.accept.accept", "_pkey"),
     ("store.accept.stored", "_pkey"),
     ("store.accept.first_of_keys", "_pkey"),
@@ -16,10 +16,23 @@ const HOT: [(&str, &str); 9] = [
     ("store.outbox.wake_times", "_pkey"),
     ("store.settle.settle", "_pkey"),
     ("store.pause.of_tags", "_pkey"),
+    ("store.steer.cancel", "_pkey"),
+    ("store.steer.hold", "_pkey"),
+    ("store.steer.release", "_pkey"),
+    ("store.steer.reschedule", "_pkey"),
+    ("store.steer.standing", "_pkey"),
+    ("store.steer.unsent", "_pkey"),
+    ("store.replay.look", "_pkey"),
+    ("store.replay.insert", "_pkey"),
+    ("store.action.work.act", "_pkey"),
+    ("store.action.walk.waiting", "_pkey"),
+    ("store.action.walk.ended", "_channel_id_message_id"),
 ];
 /// Its plan for an outbox that was vacuumed while it was empty reads all of it, until the next `ANALYZE`: of one row and ten
 /// to look for the planner knows no better way, whatever it is told to avoid.
 const EXCUSED: &str = "store.settle.settle";
+/// So may those that look over many messages by hand of an operator, like the lists: of one row all indexes cost the same.
+const SELDOM: &str = "store.action.";
 /// Tables that grow with the messages.
 const GROWING: [&str; 5] = ["messages", "message_keys", "outbox", "attempts", "contacts"];
 
@@ -32,9 +45,16 @@ async fn what_is_planned_on_an_empty_database_reads_no_table_and_no_workspace_as
         if vacuumed {
             client.batch_execute("VACUUM ANALYZE").await.expect("vacuumed");
         }
-        for (name, index) in HOT.into_iter().filter(|(name, _)| !vacuumed || *name != EXCUSED) {
+        for (name, index) in
+            HOT.into_iter().filter(|(name, _)| !vacuumed || *name != EXCUSED && !name.starts_with(SELDOM))
+        {
             let plan = plan(&client, name).await;
             assert_eq!(faults(&plan, index), Vec::<&str>::new(), "{name}, vacuumed: {vacuumed}\n{}", plan.join("\n"));
+            let strays =
+                plan.iter().filter(|line| line.contains("Scan using outbox_") && !line.contains("outbox_pkey"));
+            let is_act = ["store.steer.", "store.replay.", "store.action."].iter().any(|acts| name.starts_with(acts));
+            // Of an outbox that was vacuumed while it was empty all indexes cost the same, as below.
+            assert!(vacuumed || !is_act || strays.count() == 0, "{name}, vacuumed: {vacuumed}\n{}", plan.join("\n"));
         }
     }
 }

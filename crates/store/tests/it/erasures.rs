@@ -129,6 +129,42 @@ async fn a_message_being_sent_is_erased_after_its_end() {
 }
 
 #[tokio::test]
+async fn nothing_is_left_of_what_was_held_sent_again_and_selected() {
+    let f = Fixture::new().await;
+    let messages = [f.queue(Lane::Normal).await, f.queue(Lane::Normal).await];
+    let contact = contact(&messages[0]);
+    let of = |message: &NewMessage| crate::steering::place(&f, message.id);
+    f.store.hold(of(&messages[0]), &ACT).await.expect("held");
+    f.store.cancel(of(&messages[1]), &ACT).await.expect("cancelled");
+    f.store.replay(&f.tenant.channel, None, messages[1].id, &ACT).await.expect("sent again");
+    let selector = store::action::Selector { contact: Some(contact), ..store::action::Selector::default() };
+    let done = f.act(domain::action::ActionKind::Hold, selector).await;
+    assert_eq!((done.counted, done.acted), (1, 1));
+    assert!(!traces(&f, TRACES[0]).await.is_empty());
+    let Erased { erased, cancelled, .. } = erase(&f, contact, 10).await;
+    assert_eq!((erased, cancelled), (3, 2));
+    assert_no_traces(&f).await;
+}
+
+#[tokio::test]
+async fn a_replay_that_was_made_while_the_request_came_is_erased_like_the_message_it_repeats() {
+    let f = Fixture::new().await;
+    let message = NewMessage { id: store::message::new_id_at(f.store.now()), ..f.message() };
+    f.accept_one(&message).await;
+    f.store.cancel(crate::steering::place(&f, message.id), &ACT).await.expect("cancelled");
+    let before = f.store.now();
+    // Ids tell milliseconds.
+    f.database.execute("SELECT pg_sleep(0.002)").await;
+    f.store.replay(&f.tenant.channel, None, message.id, &ACT).await.expect("sent again");
+    let (workspace, contact) = (f.tenant.workspace, contact(&message));
+    f.store.request_erasure(workspace, contact, before, &ACT).await.expect("requested");
+    assert_eq!(pass(&f, contact, 1).await.erased, 2);
+    // The contact was met again.
+    f.database.execute("DELETE FROM contacts").await;
+    assert_no_traces(&f).await;
+}
+
+#[tokio::test]
 async fn an_erasure_is_open_until_a_pass_that_began_well_after_it() {
     let f = Fixture::new().await;
     let message = f.queue(Lane::Normal).await;

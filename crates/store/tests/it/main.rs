@@ -6,6 +6,8 @@
 
 mod accept;
 
+mod actions;
+
 mod access_keys;
 
 mod careful;
@@ -39,6 +41,9 @@ mod partitions;
 mod pauses;
 
 mod quiet_hours;
+
+mod replays;
+
 mod retention;
 
 mod serving;
@@ -46,6 +51,10 @@ mod serving;
 mod settle;
 
 mod statements;
+
+mod steering;
+
+mod steering_races;
 
 mod tags;
 

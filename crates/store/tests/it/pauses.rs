@@ -228,6 +228,7 @@ async fn what_a_pause_holds_is_planned_anew_and_what_an_operator_holds_is_not() 
     let plan = |message: &NewMessage| store::holds::NewPlan {
         message: message.id,
         claim: 0,
+        expires_at: message.expires_at,
         due_at: later(end, -500),
         reason: DueReason::Requested,
     };

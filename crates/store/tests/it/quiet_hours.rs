@@ -88,13 +88,14 @@ async fn what_is_held_is_found_page_by_page_and_planned_under_its_claim_and_leas
     assert!(last.held.is_empty() && last.reached.is_none());
 
     let plan = |message: &NewMessage, claim| {
-        let (message, due_at, reason) = (message.id, later(end, -500), DueReason::Requested);
-        NewPlan { message, claim, due_at, reason }
+        let (due_at, reason) = (later(end, -500), DueReason::Requested);
+        NewPlan { message: message.id, claim, expires_at: message.expires_at, due_at, reason }
     };
-    let plans = [plan(&held[0], 0), plan(&held[1], 7)];
+    let moved = NewPlan { expires_at: later(held[2].expires_at, 60), ..plan(&held[2], 0) };
+    let plans = [plan(&held[0], 0), plan(&held[1], 7), moved];
     let superseded = store::lease::Lease { epoch: lease.epoch + 1, ..lease };
     assert_eq!(f.store.plan_anew(&superseded, &plans).await.expect("asked"), 0);
-    assert_eq!(f.store.plan_anew(&lease, &plans).await.expect("planned"), 1, "the other claim is not that one");
+    assert_eq!(f.store.plan_anew(&lease, &plans).await.expect("planned"), 1, "another claim, another time");
     assert_eq!(f.database.number("SELECT count(*) FROM outbox WHERE due_reason = 'quiet_hours'").await, 2);
     f.store.note_planned(&lease, f.store.now()).await.expect("noted");
 }

@@ -193,3 +193,44 @@ async fn pauses_are_answered_as_documented() {
     check(&document, "POST", MESSAGES, &plan);
     harness.stop().await;
 }
+
+#[tokio::test]
+async fn acts_on_messages_are_answered_as_documented() {
+    let harness = Harness::start().await;
+    let document = closed(&harness).await;
+    let path = harness.accept(&message()).await;
+    let ask = async |method: Method, suffix: &str, body: Option<Value>, status: u16| {
+        let answer = harness.ask(method.clone(), &format!("{path}{suffix}"), body.as_ref()).await;
+        assert_eq!(answer.status, status, "{method} {suffix}: {}", answer.text);
+        check(&document, method.as_str(), &format!("{MESSAGE}{suffix}"), &answer);
+    };
+    ask(Method::PATCH, "", Some(json!({ "scheduledFor": null })), 200).await;
+    ask(Method::PATCH, "", Some(json!({})), 422).await;
+    ask(Method::POST, "/hold", None, 200).await;
+    ask(Method::POST, "/release", None, 200).await;
+    ask(Method::POST, "/replay", None, 409).await;
+    ask(Method::DELETE, "", None, 200).await;
+    ask(Method::PATCH, "", Some(json!({ "scheduledFor": null })), 409).await;
+    ask(Method::POST, "/hold", None, 409).await;
+    ask(Method::POST, "/replay", None, 202).await;
+    ask(Method::POST, "/replay", None, 200).await;
+    ask(Method::GET, "", None, 200).await;
+    let (actions, documented) = (format!("{}/actions", harness.tenant.messages_path()), format!("{MESSAGES}/actions"));
+    let whole = json!({ "useCase": "transactional", "status": ["accepted"], "receiver": "+254712345678",
+        "startAt": "2026-01-01T00:00:00Z", "endAt": "2126-01-01T00:00:00Z" });
+    let counted = harness.ask(Method::POST, &actions, Some(&json!({ "action": "hold", "selector": whole }))).await;
+    assert_eq!(counted.expect(200)["count"], 1);
+    check(&document, "POST", &documented, &counted);
+    let state = format!("{actions}/{}", text(&counted.json(), "token"));
+    let confirmed = json!({ "token": counted.json()["token"] });
+    for (method, path, body, documented) in [
+        (Method::GET, &state, None, format!("{documented}/{{actionId}}")),
+        (Method::POST, &actions, Some(&confirmed), documented.clone()),
+        (Method::GET, &state, None, format!("{documented}/{{actionId}}")),
+    ] {
+        let answer = harness.ask(method.clone(), path, body).await;
+        answer.expect(200);
+        check(&document, method.as_str(), &documented, &answer);
+    }
+    harness.stop().await;
+}

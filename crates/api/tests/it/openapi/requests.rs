@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::{Document, problems};
-use crate::harness::{ADMIN_TOKEN, Harness, message};
+use crate::harness::{ADMIN_TOKEN, Harness, message, text};
 use crate::table::{placeholders, read};
 
 const GOOD: &str = include_str!("../input/good.json");
@@ -116,7 +116,8 @@ async fn every_example_of_a_request_is_taken() {
             let path = operation
                 .path
                 .replace("{workspaceId}", &harness.tenant.workspace.to_string())
-                .replace("{channelId}", &harness.tenant.channel.id.to_string());
+                .replace("{channelId}", &harness.tenant.channel.id.to_string())
+                .replace("{messageId}", &text(&harness.send(&message()).await.expect(202), "id"));
             let admin = format!("Bearer {ADMIN_TOKEN}");
             let credential = if path.starts_with("/admin") { admin } else { harness.access_key() };
             let method = Method::from_bytes(operation.method.as_bytes()).unwrap();

@@ -18,6 +18,7 @@ fn filled(harness: &Harness, path: &str) -> String {
         .replace("{accessKeyId}", "2b3c9b1e-7f4f-4a53-9d4b-0c1a7a0d9f11")
         .replace("{messageId}", "2b3c9b1e-7f4f-4a53-9d4b-0c1a7a0d9f11")
         .replace("{pauseId}", "2b3c9b1e-7f4f-4a53-9d4b-0c1a7a0d9f11")
+        .replace("{actionId}", "2b3c9b1e-7f4f-4a53-9d4b-0c1a7a0d9f11")
         .replace("{contactId}", "2b3c9b1e-7f4f-4a53-9d4b-0c1a7a0d9f11")
         .replace("{file}", "swagger-ui.css")
 }

@@ -54,9 +54,15 @@ impl Estate {
         let pause = json!({ "scope": "tag", "tag": format!("{word}-tag"), "reason": format!("{word}-reason") });
         let path = format!("/workspaces/{workspace}/pauses");
         let pause = text(&json_of(&ask(harness, "POST", &path, &[&credential], Some(&pause)).await, 201), "id");
+        let hold = json!({ "action": "hold", "selector": { "tags": [format!("{word}-tag")] } });
+        let actions = format!("{}/actions", tenant.messages_path());
+        let counted = json_of(&ask(harness, "POST", &actions, &[&credential], Some(&hold)).await, 200);
+        assert_eq!(counted["count"], 1);
+        let action = text(&counted, "token");
         let contact = text(&message["receiver"]["contacts"][0], "id");
         let message = text(&message, "id");
-        let secrets = [&workspace, &channel, &message, &received, &contact, &batch, &pause, &tenant.access_key];
+        let secrets =
+            [&workspace, &channel, &message, &received, &contact, &batch, &action, &pause, &tenant.access_key];
         let secrets = secrets.into_iter().cloned().chain([word.to_owned(), digits(number), digits(sender)]).collect();
         Self {
             ids: BTreeMap::from([
@@ -65,6 +71,7 @@ impl Estate {
                 ("messageId", message),
                 ("contactId", contact.clone()),
                 ("pauseId", pause),
+                ("actionId", action),
                 (RECEIVED, received),
             ]),
             filters: BTreeMap::from([
