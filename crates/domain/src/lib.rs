@@ -39,6 +39,8 @@ pub mod schedule;
 
 pub mod spread;
 
+pub mod forecast;
+
 pub mod outcome;
 
 pub mod retry;
@@ -46,5 +48,9 @@ pub mod retry;
 pub mod gate;
 
 pub mod decision;
+
+pub mod event;
+
+pub mod timeline;
 
 pub mod provider;
