@@ -60,6 +60,10 @@ pub mod outbox;
 
 pub mod settle;
 
+pub mod backlog;
+
+pub mod explain;
+
 mod month;
 
 pub mod partition;

@@ -1,5 +1,6 @@
 //! Quiet hours: where they are set, what they hold, and how it is planned anew when they change.
 
+use domain::event::Event;
 use domain::id::{ChannelId, MessageId, WorkspaceId};
 use domain::message::Lane;
 use domain::options::Options;
@@ -115,12 +116,23 @@ WHERE l.workspace_id = $1
 ORDER BY l.due_at, l.message_id";
 
 const PLAN: &str = "-- store.quiet_hours.plan
-UPDATE outbox o SET due_at = i.due_at, due_reason = i.due_reason
-FROM unnest($3::uuid[], $4::bigint[], $5::timestamptz[], $6::text[]) AS i (message_id, claim, due_at, due_reason)
-WHERE o.workspace_id = $1 AND o.message_id = i.message_id AND o.claim = i.claim AND o.claimed_until IS NULL
-AND o.due_reason = $7
-AND EXISTS (SELECT 1 FROM channel_leases WHERE workspace_id = $1 AND channel_id = $2 AND epoch = $8)
-RETURNING o.message_id";
+WITH held AS MATERIALIZED (
+    SELECT o.message_id, o.due_at AS held_until, i.due_at, i.due_reason
+    FROM unnest($3::uuid[], $4::bigint[], $5::timestamptz[], $6::text[]) AS i (message_id, claim, due_at, due_reason)
+    JOIN outbox o ON o.workspace_id = $1 AND o.message_id = i.message_id AND o.claim = i.claim
+    WHERE o.claimed_until IS NULL AND o.due_reason = $7
+    AND EXISTS (SELECT 1 FROM channel_leases WHERE workspace_id = $1 AND channel_id = $2 AND epoch = $8)
+    FOR UPDATE OF o
+), planned AS (
+    UPDATE outbox o SET due_at = h.due_at, due_reason = h.due_reason FROM held h
+    WHERE o.workspace_id = $1 AND o.message_id = h.message_id
+    RETURNING o.message_id, h.held_until, h.due_at, h.due_reason
+), noted AS (
+    INSERT INTO message_events (workspace_id, message_id, at, event, waited_for, due_at, reason, until)
+    SELECT $1, message_id, $9, $10, $7, held_until, due_reason, due_at FROM planned
+    ON CONFLICT (workspace_id, message_id, at, event) DO NOTHING
+)
+SELECT message_id FROM planned";
 
 const PLANNED: &str = "-- store.quiet_hours.planned
 UPDATE channels SET holds_planned_at = $3 WHERE workspace_id = $1 AND channel_id = $2 AND revision = $4";
@@ -194,8 +206,19 @@ impl Store {
         let due: Vec<Timestamp> = plans.iter().map(|plan| plan.due_at).collect();
         let reasons: Vec<&str> = plans.iter().map(|plan| plan.reason.as_str()).collect();
         let held = DueReason::QuietHours.as_str();
-        let params: crate::client::Params<'_> =
-            &[&lease.workspace.0, &lease.channel.0, &messages, &claims, &due, &reasons, &held, &lease.epoch];
+        let (now, event) = (self.now(), Event::Planned.as_str());
+        let params: crate::client::Params<'_> = &[
+            &lease.workspace.0,
+            &lease.channel.0,
+            &messages,
+            &claims,
+            &due,
+            &reasons,
+            &held,
+            &lease.epoch,
+            &now,
+            &event,
+        ];
         Ok(self.query(PLAN, params).await?.len())
     }
 

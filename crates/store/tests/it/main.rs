@@ -8,6 +8,8 @@ mod accept;
 
 mod access_keys;
 
+mod backlog;
+
 mod careful;
 
 mod channels;
@@ -15,6 +17,8 @@ mod channels;
 mod claims;
 
 mod expiry;
+
+mod explain;
 
 mod fixtures;
 
