@@ -24,10 +24,13 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::access::Access;
+use crate::backlog::Backlogs;
 use crate::errors::ApiError;
 use crate::metrics::Metrics;
 use crate::rate_limit;
-use crate::routes::{admin, batch, channels, contacts, docs, message_lists, messages, quiet_hours, tags, uploads};
+use crate::routes::{
+    admin, batch, channels, contacts, docs, explain, message_lists, messages, quiet_hours, tags, uploads,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MESSAGEBIRD_REQUEST_ID: HeaderName = HeaderName::from_static("messagebird-request-id");
@@ -40,6 +43,7 @@ pub struct Api {
     pub(crate) store: Store,
     pub(crate) writer: AcceptWriter,
     pub(crate) access: Access,
+    pub(crate) backlogs: Backlogs,
     pub(crate) metrics: Metrics,
     pub(crate) due: DueHint,
     pub(crate) preview: Arc<dyn Preview>,
@@ -65,7 +69,17 @@ impl Api {
         admin_token: SecretString,
     ) -> Self {
         let cursor_key = store.cursor_key();
-        Self { store, writer, access: Access::default(), metrics, due, preview, admin_token, cursor_key }
+        Self {
+            store,
+            writer,
+            access: Access::default(),
+            backlogs: Backlogs::default(),
+            metrics,
+            due,
+            preview,
+            admin_token,
+            cursor_key,
+        }
     }
 }
 
@@ -106,6 +120,8 @@ fn resources() -> Vec<Served> {
             .route(web::post().to(batch::send_batch)),
         resource("/workspaces/{workspaceId}/channels/{channelId}/messages/{messageId}", "GET")
             .route(web::get().to(messages::get_message)),
+        resource("/workspaces/{workspaceId}/channels/{channelId}/messages/{messageId}/explain", "GET")
+            .route(web::get().to(explain::explain_message)),
         // Before the channel, whose id it would otherwise be taken for.
         resource("/workspaces/{workspaceId}/channels/messages", "GET")
             .route(web::get().to(message_lists::list_workspace_messages)),

@@ -1,6 +1,7 @@
 //! Closed gates of channels, kept so that they are seen by all and survive a restart.
 
 use domain::gate::{Gate, GateReason};
+use domain::id::{ChannelId, WorkspaceId};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
@@ -42,6 +43,9 @@ INSERT INTO gate_history (workspace_id, channel_id, since, reason, opened_at)
 SELECT workspace_id, channel_id, since, reason, $5 FROM opened
 ON CONFLICT (workspace_id, channel_id, since, reason) DO NOTHING";
 
+const READ: &str = "-- store.gate.read
+SELECT reason, since, until, closings FROM channel_gates WHERE workspace_id = $1 AND channel_id = $2";
+
 // No index serves it: it runs a few times a day, over a row a closing.
 const FORGET: &str = "-- store.gate.forget
 DELETE FROM gate_history h USING (
@@ -82,6 +86,15 @@ impl Store {
             None => self.query(OPEN, &[&workspace, &channel, &lease.epoch, &lease.revision, &now]).await,
         }
         .map(drop)
+    }
+
+    /// The gate of a channel, when it is closed.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub async fn channel_gate(&self, workspace: WorkspaceId, channel: ChannelId) -> Result<Option<Gate>, Error> {
+        let row = self.maybe_one(READ, &[&workspace.0, &channel.0]).await?;
+        row.as_ref().map(|row| gate(row, 0)).transpose()
     }
 
     /// Forgets up to `limit` gates that opened before an instant; answers how many.

@@ -7,7 +7,9 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use super::errors::{self, ErrorAnswer, HEADERS, ValidationErrorAnswer};
-use crate::routes::{admin, batch, channels, contacts, docs, message_lists, messages, quiet_hours, tags, uploads};
+use crate::routes::{
+    admin, batch, channels, contacts, docs, explain, message_lists, messages, quiet_hours, tags, uploads,
+};
 
 /// Named requests, shown with the operations that take them.
 const EXAMPLES: &str = include_str!("examples.json");
@@ -32,6 +34,7 @@ const EVERYWHERE: [&str; 2] = ["x-request-id", "messagebird-request-id"];
         message_lists::list_channel_messages,
         message_lists::list_workspace_messages,
         messages::get_message,
+        explain::explain_message,
         channels::list_channels,
         channels::get_channel,
         contacts::get_contact,
