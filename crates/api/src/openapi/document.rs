@@ -239,6 +239,8 @@ mod tests {
             ("NewChannel.accountMessagesPerSecond", "maximum", size(limits::MESSAGES_PER_SECOND_MAX)),
             ("ChannelChange.messagesPerSecond", "maximum", size(limits::MESSAGES_PER_SECOND_MAX)),
             ("ChannelChange.accountMessagesPerSecond", "maximum", size(limits::MESSAGES_PER_SECOND_MAX)),
+            ("NewChannel.backlogMax", "maximum", size(limits::BACKLOG_MAX)),
+            ("ChannelChange.backlogMax", "maximum", size(limits::BACKLOG_MAX)),
             ("RecipientRate.intervalSeconds", "maximum", size(spacing::RECIPIENT_INTERVAL_SECONDS_MAX)),
             ("RecipientRate.burst", "maximum", size(spacing::RECIPIENT_BURST_MAX)),
             ("WorkspaceChange.weight", "maximum", size(fairness::WEIGHT_MAX)),

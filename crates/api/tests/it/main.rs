@@ -24,6 +24,8 @@ mod dry_run;
 
 mod erasures;
 
+mod explain;
+
 mod gates;
 
 mod good_input;
@@ -43,6 +45,8 @@ mod message_lists;
 mod paging;
 
 mod placeholders;
+
+mod queue_full;
 
 mod quiet_hours;
 

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod chores;
+mod delays;
 mod forwarder;
 mod gates;
 mod idle;
