@@ -239,10 +239,14 @@ impl Story {
         ends.extend(self.events.iter().map(|one| (one.at, one.at, one.waited)));
         ends.sort_by_key(|(ended_at, _, _)| *ended_at);
         ends.push((self.ends_at, self.ends_at, self.waits));
+        let first_call = self.attempts.iter().map(|one| one.started_at).min();
         let mut since = self.accepted_at;
         for (ended_at, next_since, wait) in ends {
-            if let Some(wait) = wait {
-                pieces.push(Piece::new(Cause::of_wait(wait.reason), since, wait.until.min(ended_at)));
+            // Once it was called for, its own time is over: the next part, or try, is due when the last one is written down.
+            let is_of_its_own = first_call.is_none_or(|at| ended_at <= at);
+            let cause = wait.map(|wait| (Cause::of_wait(wait.reason), wait.until));
+            if let Some((cause, until)) = cause.filter(|(cause, _)| *cause != Cause::Schedule || is_of_its_own) {
+                pieces.push(Piece::new(cause, since, until.min(ended_at)));
             }
             since = since.max(next_since);
         }
@@ -378,6 +382,19 @@ mod tests {
         check(
             &story(41, attempts, vec![night, place], vec![]),
             &[(Cause::QuietHours, 15 + 4), (Cause::BackOff, 10), (Cause::Queue, 5 + 1 + 1 + 2), (Cause::Provider, 3)],
+        );
+    }
+
+    #[test]
+    fn what_is_due_at_once_after_a_call_waits_in_the_queue() {
+        let attempts = vec![
+            attempt(5, 6, Some(wait(DueReason::Requested, 4))),
+            attempt(9, 10, Some(wait(DueReason::Requested, 8))),
+            attempt(15, 16, Some(wait(DueReason::Gate, 12))),
+        ];
+        check(
+            &story(16, attempts, vec![], vec![]),
+            &[(Cause::Schedule, 4), (Cause::Queue, 1 + 3 + 5), (Cause::Provider, 3)],
         );
     }
 
