@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use domain::id::{ChannelId, WorkspaceId};
 use domain::message::Lane;
+use jiff::Timestamp;
 use store::Store;
 use store::backlog::{Backlog, SharedLimit};
 use store::channel::Channel;
@@ -51,9 +52,9 @@ pub(crate) struct Since {
 }
 
 impl Since {
-    /// Another message was accepted.
-    pub(crate) fn add(&mut self, lane: Lane, is_due: bool) {
-        let count = if is_due { &mut self.due[lane.index()] } else { &mut self.later };
+    /// Another message was accepted, which may go from an instant on.
+    pub(crate) fn add(&mut self, lane: Lane, due_at: Timestamp, now: Timestamp) {
+        let count = if due_at <= now { &mut self.due[lane.index()] } else { &mut self.later };
         *count += 1;
     }
 
@@ -145,17 +146,25 @@ impl Backlogs {
         self.lock().get(&channel.id).and_then(|entry| entry.believed(Instant::now()))
     }
 
-    /// Messages were accepted here.
-    pub(crate) fn note(&self, channel: ChannelId, lane: Lane, is_due: bool) {
+    /// A message was accepted here, which may go from an instant on.
+    pub(crate) fn note(&self, channel: ChannelId, lane: Lane, due_at: Timestamp, now: Timestamp) {
         if let Some(seen) = self.lock().get_mut(&channel).and_then(|entry| entry.seen.as_mut()) {
-            seen.since.add(lane, is_due);
+            seen.since.add(lane, due_at, now);
         }
     }
 
     /// Counts a channel. What was accepted before it began is in the count; what is accepted meanwhile may be, too.
     async fn count(&self, store: &Store, asked: Asked, before: Since, asks_limit: Option<Instant>) {
         let began = Instant::now();
-        let counted = look(store, asked, asks_limit.is_some()).await;
+        let counted = async {
+            let backlog = store.backlog(asked.channel, asked.enough).await?;
+            let limit = match asks_limit {
+                Some(_) => store.shared_limit(asked.workspace, asked.channel, backlog.seen_at).await?,
+                None => None,
+            };
+            Ok::<_, store::error::Error>((backlog, limit))
+        };
+        let counted = counted.await;
         let now = Instant::now();
         let rest = REST_MIN.max((now - began) * REST_FACTOR);
         let mut entries = self.lock();
@@ -190,13 +199,4 @@ struct Asked {
     workspace: WorkspaceId,
     channel: ChannelId,
     enough: u64,
-}
-
-type Look = (Backlog, Option<SharedLimit>);
-
-async fn look(store: &Store, asked: Asked, asks_limit: bool) -> Result<Look, store::error::Error> {
-    let backlog = store.backlog(asked.channel, asked.enough).await?;
-    let limit =
-        if asks_limit { store.shared_limit(asked.workspace, asked.channel, backlog.seen_at).await? } else { None };
-    Ok((backlog, limit))
 }

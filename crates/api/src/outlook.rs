@@ -145,7 +145,7 @@ impl Seen {
             };
             let waiter = Waiter { lane: message.lane, due_at: message.due_at, expires_at: message.expires_at };
             outlooks.push(Some(seen.admit(settings, &waiter, now)?));
-            seen.since.add(message.lane, message.due_at <= now);
+            seen.since.add(message.lane, message.due_at, now);
         }
         Ok(outlooks)
     }
@@ -162,4 +162,41 @@ pub(crate) fn expect(queue: Queue, waiter: &Waiter, now: Timestamp) -> Outlook {
     let queue = Queue { seen_at: queue.seen_at.min(now), ..queue };
     let others = queue.due[waiter.lane.index()];
     Outlook { goes_at: queue.turn(&Place { lane: waiter.lane, ahead: others, earliest: waiter.due_at }), others }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("an instant")
+    }
+
+    #[test]
+    fn a_refused_message_is_told_when_there_would_be_room() {
+        let too_late = |goes_at, expires_at| Full::TooLate { goes_at: at(goes_at), expires_at: at(expires_at) };
+        let limit = |waiting, limit, per_second| Full::Limit { waiting, limit, per_second };
+        for (full, expected) in [
+            (too_late(102, 60), 43),
+            (too_late(60, 60), 1),
+            (too_late(100_000, 60), 300),
+            (limit(1_000_000, 1_000_000, 80), 1),
+            (limit(1_000_400, 1_000_000, 80), 6),
+            (limit(5, 1, 0), 5),
+            (limit(u64::MAX, 1, 1), 300),
+        ] {
+            assert_eq!(full.retry_after_seconds(), expected, "{full:?}");
+        }
+    }
+
+    #[test]
+    fn what_waits_now_waits_at_an_instant_in_the_past_as_well() {
+        let queue =
+            || Queue { seen_at: at(1000), rate_thousandths: 10 * THOUSAND, due: [0, 100, 0], arrivals: Vec::new() };
+        for (now, due_at, expected) in [(1000, 1000, 10), (10, 10, 10), (1000, 1500, 500)] {
+            let waiter = Waiter { lane: Lane::Normal, due_at: at(due_at), expires_at: at(9999) };
+            let outlook = expect(queue(), &waiter, at(now));
+            assert_eq!((outlook.goes_at.as_second() - now, outlook.others), (expected, 100));
+        }
+    }
 }

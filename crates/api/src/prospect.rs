@@ -114,10 +114,7 @@ impl Prospect<'_> {
             Some(hold) => Some(hold.until?),
             None => None,
         };
-        [self.place, held_until, self.closed_until()]
-            .into_iter()
-            .flatten()
-            .fold(Some(fit), |at, other| at.max(Some(other)))
+        Some([self.place, held_until, self.closed_until()].into_iter().flatten().fold(fit, Timestamp::max))
     }
 
     /// Until when the channel's gate is closed, if it is.

@@ -53,12 +53,15 @@ pub struct SharedLimit {
 #[derive(Clone, Copy, Debug)]
 struct Walk {
     lane: Lane,
-    reached: (Timestamp, MessageId),
-    end: (Timestamp, MessageId),
+    reached: Spot,
+    end: Spot,
 }
 
-const START: (Timestamp, MessageId) = (Timestamp::UNIX_EPOCH, MessageId(Uuid::nil()));
-const END: (Timestamp, MessageId) = (Timestamp::MAX, MessageId(Uuid::max()));
+/// A row of a lane, in whose order they go.
+pub type Spot = (Timestamp, MessageId);
+
+const START: Spot = (Timestamp::UNIX_EPOCH, MessageId(Uuid::nil()));
+const END: Spot = (Timestamp::MAX, MessageId(Uuid::max()));
 
 const PAGE_OF_LANES: &str = "-- store.backlog.page_of_lanes
 WITH looked AS MATERIALIZED (
@@ -115,7 +118,7 @@ impl Store {
         &self,
         channel: ChannelId,
         lane: Lane,
-        before: (Timestamp, MessageId),
+        before: Spot,
         enough: u64,
     ) -> Result<Backlog, Error> {
         let end = |of| if of == lane { before } else { END };
@@ -132,17 +135,15 @@ impl Store {
                 break;
             }
             let rows = self.page_of_lanes(channel, &walks, &tally.divisions).await?;
-            let mut open = Vec::new();
+            let mut reached = Vec::new();
             for row in &rows {
-                let walk = tally.add(row)?;
-                let former = walks.iter().find(|former| walk.is_some_and(|(lane, _)| lane == former.lane));
-                if let (Some((_, reached)), Some(former)) = (walk, former)
-                    && open.iter().all(|other: &Walk| other.lane != former.lane)
-                {
-                    open.push(Walk { reached, ..*former });
-                }
+                reached.extend(tally.add(row)?);
             }
-            walks = open;
+            let goes_on = |walk: Walk| {
+                let full = reached.iter().find(|(lane, _)| *lane == walk.lane);
+                full.map(|(_, reached)| Walk { reached: *reached, ..walk })
+            };
+            walks = walks.into_iter().filter_map(goes_on).collect();
         }
         Ok(tally.backlog())
     }
@@ -205,7 +206,7 @@ impl Tally {
     }
 
     /// Adds what a row counts; answers where its lane goes on, if the page was full.
-    fn add(&mut self, row: &Row) -> Result<Option<(Lane, (Timestamp, MessageId))>, Error> {
+    fn add(&mut self, row: &Row) -> Result<Option<(Lane, Spot)>, Error> {
         let number: i16 = get(row, 0)?;
         let lane = Lane::from_number(number).ok_or_else(|| Error::corrupt(format!("lane {number}")))?;
         let division = usize::try_from(get::<i32>(row, 1)?).map_err(Error::corrupt)?;
@@ -219,7 +220,7 @@ impl Tally {
             }
         }
         let last: Option<Uuid> = get(row, 6)?;
-        Ok(last.map(|id| Ok::<_, Error>((lane, (get(row, 5)?, MessageId(id))))).transpose()?)
+        last.map(|id| Ok((lane, (get(row, 5)?, MessageId(id))))).transpose()
     }
 
     fn backlog(&self) -> Backlog {

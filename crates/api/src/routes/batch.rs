@@ -225,7 +225,7 @@ fn count(api: &Api, channel: &Channel, fates: &[Fate]) {
                 api.metrics.accepted.inc();
                 let is_due = message.due_at <= message.created_at;
                 if *accepted == Accepted::New && message.rejected.is_none() {
-                    api.backlogs.note(channel.id, message.lane, is_due);
+                    api.backlogs.note(channel.id, message.lane, message.due_at, message.created_at);
                 }
                 if *accepted == Accepted::New && is_due {
                     let earliest = &mut due[message.lane.index()];

@@ -134,7 +134,7 @@ async fn accept(
         Some(Accepted::New) => {
             api.metrics.accepted.inc();
             if waits {
-                api.backlogs.note(channel.id, lane, due_at <= now);
+                api.backlogs.note(channel.id, lane, due_at, now);
             }
             if due_at <= now {
                 (api.due)(channel.id, lane, due_at);
