@@ -21,8 +21,10 @@ use store::message::{Direction, Message, Waiting, new_id_at};
 use store::workspace::Workspace;
 use uuid::Uuid;
 
+use crate::app::Api;
 use crate::errors::ApiError;
 use crate::json::write_canonical;
+use crate::outlook::{Full, Outlook};
 use crate::timing::Timing;
 use crate::wire::mentions::{Known, Mentions};
 use crate::wire::request::MessageRequest;
@@ -113,6 +115,23 @@ pub(crate) fn new_message(
         lane,
         rejected,
         created_at: now,
+    }
+}
+
+/// What is to be expected for each of several new messages; `None` for those that wait for nothing, and where what waits is
+/// not known.
+///
+/// # Errors
+/// Why so many are not taken.
+pub(crate) async fn outlooks<'a>(
+    api: &Api,
+    channel: &Channel,
+    messages: impl Iterator<Item = Option<&'a NewMessage>>,
+    now: Timestamp,
+) -> Result<Vec<Option<Outlook>>, Full> {
+    match api.backlogs.of(&api.store, channel).await {
+        Some(seen) => seen.admit_all(&channel.settings, messages, now),
+        None => Ok(messages.map(|_| None).collect()),
     }
 }
 

@@ -25,12 +25,14 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::access::Access;
+use crate::backlog::Backlogs;
 use crate::errors::ApiError;
 use crate::metrics::Metrics;
 use crate::rate_limit;
 use crate::routes::actions::WORKERS_MAX;
 use crate::routes::{
-    actions, acts, admin, batch, channels, contacts, docs, message_lists, messages, pauses, quiet_hours, tags, uploads,
+    actions, acts, admin, batch, channels, contacts, docs, explain, message_lists, messages, pauses, quiet_hours, tags,
+    uploads,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -44,6 +46,7 @@ pub struct Api {
     pub(crate) store: Store,
     pub(crate) writer: AcceptWriter,
     pub(crate) access: Access,
+    pub(crate) backlogs: Backlogs,
     pub(crate) metrics: Metrics,
     pub(crate) due: DueHint,
     pub(crate) preview: Arc<dyn Preview>,
@@ -71,8 +74,18 @@ impl Api {
         admin_token: SecretString,
     ) -> Self {
         let cursor_key = store.cursor_key();
-        let (access, workers) = (Access::default(), Semaphore::new(WORKERS_MAX));
-        Self { store, writer, access, metrics, due, preview, admin_token, cursor_key, workers }
+        Self {
+            store,
+            writer,
+            access: Access::default(),
+            backlogs: Backlogs::default(),
+            metrics,
+            due,
+            preview,
+            admin_token,
+            cursor_key,
+            workers: Semaphore::new(WORKERS_MAX),
+        }
     }
 }
 
@@ -126,6 +139,8 @@ fn resources() -> Vec<Served> {
             .route(web::post().to(acts::release_message)),
         resource("/workspaces/{workspaceId}/channels/{channelId}/messages/{messageId}/replay", "POST")
             .route(web::post().to(acts::replay_message)),
+        resource("/workspaces/{workspaceId}/channels/{channelId}/messages/{messageId}/explain", "GET")
+            .route(web::get().to(explain::explain_message)),
         // Before the channel, whose id it would otherwise be taken for.
         resource("/workspaces/{workspaceId}/channels/messages", "GET")
             .route(web::get().to(message_lists::list_workspace_messages)),

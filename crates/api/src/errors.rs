@@ -46,6 +46,13 @@ pub(crate) enum ApiError {
     UnsupportedMediaType(&'static str),
     /// The workspace asks more often than it may.
     TooManyRequests,
+    /// Too many messages wait.
+    QueueFull {
+        /// What is full.
+        why: String,
+        /// When there may be room.
+        retry_after_seconds: u32,
+    },
     /// Violations by path.
     InvalidPayload(Violations),
     /// A fault of ours.
@@ -110,6 +117,7 @@ impl ApiError {
                 "TooManyRequests",
                 "The workspace makes more requests a second than it may".to_owned(),
             ),
+            Self::QueueFull { why, .. } => (StatusCode::TOO_MANY_REQUESTS, "QueueFull", format!("Not stored: {why}")),
             Self::InvalidPayload(_) => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "InvalidPayload",
@@ -161,6 +169,9 @@ impl ResponseError for ApiError {
             }
             Self::TooManyRequests => {
                 response.insert_header((header::RETRY_AFTER, WINDOW_SECONDS.to_string()));
+            }
+            Self::QueueFull { retry_after_seconds, .. } => {
+                response.insert_header((header::RETRY_AFTER, retry_after_seconds.to_string()));
             }
             Self::MethodNotAllowed(allowed) => {
                 response.insert_header((header::ALLOW, *allowed));

@@ -28,6 +28,12 @@ mod wire;
 
 mod timing;
 
+mod backlog;
+
+mod outlook;
+
+mod prospect;
+
 mod admission;
 
 mod cursor;

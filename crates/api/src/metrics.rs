@@ -13,6 +13,8 @@ pub struct Metrics {
     pub rate_limited: IntCounterVec,
     /// Messages accepted for the first time.
     pub accepted: IntCounter,
+    /// Requests to send that were refused because too many messages wait.
+    pub queue_full: IntCounter,
     /// Requests that were answered with a message accepted before.
     pub replayed: IntCounter,
 }
@@ -38,6 +40,10 @@ impl Metrics {
                 &["kind"],
             )?,
             accepted: IntCounter::new("tuma_messages_accepted_total", "Messages accepted for the first time")?,
+            queue_full: IntCounter::new(
+                "tuma_http_requests_queue_full_total",
+                "Requests to send that were refused because too many messages wait",
+            )?,
             replayed: IntCounter::new(
                 "tuma_messages_replayed_total",
                 "Requests answered with a message accepted before",
@@ -47,6 +53,7 @@ impl Metrics {
         registry.register(Box::new(metrics.request_seconds.clone()))?;
         registry.register(Box::new(metrics.rate_limited.clone()))?;
         registry.register(Box::new(metrics.accepted.clone()))?;
+        registry.register(Box::new(metrics.queue_full.clone()))?;
         registry.register(Box::new(metrics.replayed.clone()))?;
         Ok(metrics)
     }

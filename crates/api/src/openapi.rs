@@ -15,6 +15,8 @@ pub(crate) mod document;
 
 pub(crate) mod errors;
 
+pub(crate) mod explanation;
+
 pub(crate) mod message;
 
 pub(crate) mod message_request;

@@ -14,6 +14,10 @@ pub(crate) mod contacts;
 
 pub(crate) mod docs;
 
+pub(crate) mod dry_run;
+
+pub(crate) mod explain;
+
 pub(crate) mod message_lists;
 
 pub(crate) mod messages;

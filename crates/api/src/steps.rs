@@ -92,6 +92,7 @@ mod tests {
             longitude_spelling: LongitudeSpelling::Both,
             account_messages_per_second: None,
             recipient_rate: RecipientRate::default(),
+            backlog_max: domain::limits::BACKLOG_DEFAULT,
         };
         let now = Timestamp::UNIX_EPOCH;
         let (workspace, connector) = (WorkspaceId(Uuid::nil()), Uuid::nil());

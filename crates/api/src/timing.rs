@@ -1,9 +1,9 @@
-//! When a message goes: its own time, what quiet hours and pauses make of it, and the end of its validity.
+//! When a message goes: its own time, what quiet hours make of it, and the end of its validity.
 //!
 //! What is accepted and what a dry run shows are decided here alike. The instants are `domain::schedule`'s; this module must
 //! not know how they are stored or shown.
 
-use domain::pause::{self, Pause};
+use domain::phone::PhoneNumber;
 use domain::quiet_hours::{Closed, QuietHours, Zone, use_case};
 use domain::schedule::{self, DueReason, Fit, Quiet};
 use jiff::Timestamp;
@@ -15,14 +15,12 @@ use crate::wire::request::MessageRequest;
 /// When a message goes, and what decides that.
 #[derive(Clone, Debug)]
 pub(crate) struct Timing<'a> {
-    /// Its own time: `scheduledFor`, or now.
+    /// Its own time: `scheduledFor`, or now; of one that is stored, when it may go.
     pub(crate) asked_at: Timestamp,
     /// End of validity.
     pub(crate) expires_at: Timestamp,
     /// The first instant at which it may go, if one is in time; pauses aside, which may be ended at any time.
     pub(crate) fit: Fit,
-    /// Of the pauses that cover it at its own time the one that holds for longest.
-    pub(crate) pause: Option<&'a Pause>,
     /// The quiet hours it is under.
     pub(crate) rule: QuietRule<'a>,
 }
@@ -38,6 +36,8 @@ pub(crate) enum QuietRule<'a> {
     SwitchedOff(Owner),
     /// They are for other use cases than its own.
     OtherUseCases(Owner, String),
+    /// Whom the message is for is not known any more.
+    NoRecipient(Owner),
     /// These, in these zones.
     Holding(Owner, &'a QuietHours, Vec<Zone>),
 }
@@ -49,6 +49,16 @@ pub(crate) enum Owner {
     Channel,
 }
 
+/// What of a message decides about quiet hours.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    /// None after an erasure.
+    pub(crate) recipient: Option<&'a PhoneNumber>,
+    /// As the caller says.
+    pub(crate) use_case: Option<&'a str>,
+    pub(crate) ignores_quiet_hours: bool,
+}
+
 impl<'a> Timing<'a> {
     /// The timing of a request that comes now.
     pub(crate) fn of(channel: &'a Channel, workspace: &'a Workspace, request: &MessageRequest, now: Timestamp) -> Self {
@@ -56,19 +66,32 @@ impl<'a> Timing<'a> {
         let validity_seconds = request.validity_seconds.unwrap_or(default);
         let asked_at = schedule::first_due(now, request.scheduled_for);
         let expires_at = schedule::expires_at(now, request.scheduled_for, validity_seconds);
-        let rule = QuietRule::of(channel, workspace, request);
-        let fit = schedule::fit(asked_at, DueReason::Requested, expires_at, rule.quiet());
-        let pause = pause::covering(&workspace.pauses, channel.id, &request.tags, asked_at);
-        Self { asked_at, expires_at, fit, pause, rule }
+        let subject = Subject {
+            recipient: Some(&request.recipient),
+            use_case: request.meta.use_case.as_deref(),
+            ignores_quiet_hours: request.options.ignore_quiet_hours,
+        };
+        Self::from(channel, workspace, &subject, asked_at, expires_at)
     }
 
-    /// When it would be sent at the earliest; `None` when it would not be in time, or not before a pause that names no end.
-    pub(crate) fn send_at(&self) -> Option<Timestamp> {
-        let Fit::At(at, _) = self.fit else { return None };
-        let Some(pause) = self.pause else { return Some(at) };
-        match schedule::fit(pause.until?.max(at), DueReason::Paused, self.expires_at, self.rule.quiet()) {
-            Fit::At(at, _) => Some(at),
-            Fit::Never => None,
+    /// The timing of a message that may go from an instant on.
+    pub(crate) fn from(
+        channel: &'a Channel,
+        workspace: &'a Workspace,
+        subject: &Subject<'_>,
+        asked_at: Timestamp,
+        expires_at: Timestamp,
+    ) -> Self {
+        let rule = QuietRule::of(channel, workspace, subject);
+        let fit = schedule::fit(asked_at, DueReason::Requested, expires_at, rule.quiet());
+        Self { asked_at, expires_at, fit, rule }
+    }
+
+    /// The first instant from a later one on at which quiet hours let it go; that one where its validity is over before.
+    pub(crate) fn fit_from(&self, at: Timestamp) -> Timestamp {
+        match schedule::fit(at, DueReason::Requested, self.expires_at, self.rule.quiet()) {
+            Fit::At(fit, _) => fit,
+            Fit::Never => at.max(self.expires_at),
         }
     }
 
@@ -81,26 +104,34 @@ impl<'a> Timing<'a> {
 
 impl<'a> QuietRule<'a> {
     /// A channel's setting replaces the workspace's as a whole.
-    fn of(channel: &'a Channel, workspace: &'a Workspace, request: &MessageRequest) -> Self {
+    fn of(channel: &'a Channel, workspace: &'a Workspace, subject: &Subject<'_>) -> Self {
         let own = channel.quiet_hours.as_ref().map(|hours| (Owner::Channel, hours));
         let shared = || workspace.quiet_hours.as_ref().map(|hours| (Owner::Workspace, hours));
         let Some((owner, hours)) = own.or_else(shared) else { return Self::Unset };
-        if request.options.ignore_quiet_hours {
+        if subject.ignores_quiet_hours {
             return Self::Ignored;
         }
         if !hours.enabled() {
             return Self::SwitchedOff(owner);
         }
-        let use_case = use_case(request.meta.use_case.as_deref(), channel.settings.message_type);
+        let use_case = use_case(subject.use_case, channel.settings.message_type);
         if !hours.applies_to(&use_case) {
             return Self::OtherUseCases(owner, use_case.into_owned());
         }
-        Self::Holding(owner, hours, hours.zones_for(&request.recipient))
+        match subject.recipient {
+            Some(recipient) => Self::Holding(owner, hours, hours.zones_for(recipient)),
+            None => Self::NoRecipient(owner),
+        }
+    }
+
+    /// Seconds over which what they held is let go; none where they hold nothing.
+    pub(crate) fn spread_seconds(&self) -> u32 {
+        self.quiet().map_or(0, |quiet| quiet.hours.spread_seconds())
     }
 
     fn quiet(&self) -> Option<Quiet<'_>> {
         match self {
-            Self::Unset | Self::Ignored | Self::SwitchedOff(_) | Self::OtherUseCases(..) => None,
+            Self::Unset | Self::Ignored | Self::SwitchedOff(_) | Self::OtherUseCases(..) | Self::NoRecipient(_) => None,
             Self::Holding(_, hours, zones) => Some(Quiet { hours, zones }),
         }
     }

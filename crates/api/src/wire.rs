@@ -8,6 +8,8 @@ pub(crate) mod body;
 
 pub(crate) mod channel_query;
 
+pub(crate) mod explanation;
+
 pub(crate) mod gates;
 
 pub(crate) mod mentions;

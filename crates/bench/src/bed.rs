@@ -84,6 +84,7 @@ impl Bed {
             longitude_spelling: LongitudeSpelling::Both,
             account_messages_per_second: None,
             recipient_rate: RecipientRate::default(),
+            backlog_max: domain::limits::BACKLOG_MAX,
         };
         let mut channels = Vec::with_capacity(count);
         for _ in 0..count {
@@ -100,6 +101,7 @@ impl Bed {
         let settings = ChannelSettings {
             account_messages_per_second: Some(account_messages_per_second),
             recipient_rate: RecipientRate::default(),
+            backlog_max: domain::limits::BACKLOG_MAX,
             ..tenant.channel.settings.clone()
         };
         let changed = self.store.update_channel(&tenant.channel, &settings, None, &ACT).await;

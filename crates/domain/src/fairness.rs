@@ -38,6 +38,59 @@ impl Shares {
     }
 }
 
+/// A channel that contends for the limit of an account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Contender {
+    /// Its workspace.
+    pub workspace: WorkspaceId,
+    /// The workspace's weight.
+    pub weight: u32,
+    /// The most that it can use by itself, in the limit's unit.
+    pub rate: u64,
+}
+
+/// What a channel has of a limit over time while it and these others want all they can use: workspaces share by weight, the
+/// channels of one alike, and what one cannot use goes to the others.
+#[must_use]
+pub fn share(limit: u64, own: Contender, others: &[Contender]) -> u64 {
+    let mut workspaces: HashMap<WorkspaceId, Want> = HashMap::new();
+    let mut fellows = Vec::new();
+    for one in others {
+        if one.workspace == own.workspace {
+            fellows.push(Want { weight: 1, rate: one.rate });
+        } else {
+            let want = workspaces.entry(one.workspace).or_insert(Want { weight: one.weight, rate: 0 });
+            want.rate = want.rate.saturating_add(one.rate);
+        }
+    }
+    let all = fellows.iter().fold(own.rate, |sum, fellow| sum.saturating_add(fellow.rate));
+    let of_workspace = fill(limit, Want { weight: own.weight, rate: all }, workspaces.into_values().collect());
+    fill(of_workspace, Want { weight: 1, rate: own.rate }, fellows)
+}
+
+/// A claim to part of a limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Want {
+    weight: u32,
+    rate: u64,
+}
+
+/// What one has of a limit beside others, by weight.
+fn fill(mut limit: u64, own: Want, mut others: Vec<Want>) -> u64 {
+    // Each round serves one at least, or is the last.
+    for _ in 0..=others.len() {
+        let weights: u64 = others.iter().chain([&own]).map(|want| u64::from(want.weight.max(1))).sum();
+        let part = |want: &Want| limit.saturating_mul(u64::from(want.weight.max(1))) / weights;
+        let (served, open): (Vec<Want>, Vec<Want>) = others.iter().partition(|want| want.rate < part(want));
+        if served.is_empty() {
+            return part(&own).min(own.rate);
+        }
+        limit = limit.saturating_sub(served.iter().map(|want| want.rate).sum());
+        others = open;
+    }
+    limit.min(own.rate)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +144,26 @@ mod tests {
     fn nobody_saves_up_while_away() {
         let turns = turns(&[1, 1], |turn, number| number == 0 || turn >= TURNS / 2);
         assert!(turns[1].abs_diff(TURNS / 4) <= 1, "{turns:?}");
+    }
+
+    #[test]
+    fn a_share_of_a_limit_is_by_weight_and_what_one_cannot_use_goes_to_the_others() {
+        let one = |number, weight, rate| Contender { workspace: workspace(number), weight, rate };
+        for (own, others, expected) in [
+            (one(1, 1, 80), &[][..], 80),
+            (one(1, 1, 500), &[], 200),
+            (one(1, 1, 500), &[one(2, 1, 500)], 100),
+            (one(1, 3, 500), &[one(2, 1, 500)], 150),
+            (one(1, 1, 500), &[one(2, 1, 20)], 180),
+            (one(1, 1, 500), &[one(2, 1, 20), one(3, 1, 55), one(4, 1, 500)], 62),
+            (one(1, 1, 30), &[one(2, 1, 500)], 30),
+            // Two channels of a workspace share what is the workspace's.
+            (one(1, 1, 500), &[one(1, 1, 500), one(2, 1, 500)], 50),
+            (one(1, 1, 500), &[one(1, 1, 10), one(2, 1, 500)], 90),
+            (one(1, 0, 500), &[one(2, 0, 500)], 100),
+        ] {
+            assert_eq!(share(200, own, others), expected, "{own:?} beside {others:?}");
+        }
     }
 
     #[test]

@@ -9,6 +9,18 @@ use crate::message::Lane;
 const FLOORS_PERCENT: [u32; Lane::ALL.len()] = [0, 20, 20];
 const WHOLE_PERCENT: u32 = 100;
 
+/// Percent of the turns that each lane has, by its index, while these wait: what [`Turns`] gives over time. None has any when
+/// none waits.
+#[must_use]
+pub fn shares_percent(waits: impl Fn(Lane) -> bool) -> [u32; Lane::ALL.len()] {
+    let mut shares = Lane::ALL.map(|lane| if waits(lane) { FLOORS_PERCENT[lane.index()] } else { 0 });
+    let left = WHOLE_PERCENT - shares.iter().sum::<u32>();
+    if let Some(most_urgent) = Lane::ALL.into_iter().find(|lane| waits(*lane)) {
+        shares[most_urgent.index()] += left;
+    }
+    shares
+}
+
 /// The turns of a channel's lanes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Turns {
@@ -61,6 +73,8 @@ mod tests {
             (&[Lane::Urgent, Lane::Bulk], [800, 0, 200]),
             (&[Lane::Normal, Lane::Bulk], [0, 800, 200]),
         ] {
+            let percent = shares_percent(|lane| waiting.contains(&lane)).map(|share| share as usize * TURNS / 100);
+            assert_eq!(percent, expected, "{waiting:?}");
             // A turn that is owed may still be to come at the end.
             let is_near = |(share, expected): (usize, usize)| share.abs_diff(expected) <= 2;
             assert!(shares(waiting).into_iter().zip(expected).all(is_near), "{waiting:?}: {:?}", shares(waiting));
@@ -69,6 +83,7 @@ mod tests {
             assert_eq!(shares(&[lane])[lane.index()], TURNS);
         }
         assert_eq!(Turns::default().next(|_| false), None);
+        assert_eq!(shares_percent(|_| false), [0; 3]);
     }
 
     #[test]

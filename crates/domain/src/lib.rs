@@ -42,6 +42,7 @@ pub mod pause;
 pub mod spread;
 
 pub mod again;
+pub mod forecast;
 
 pub mod outcome;
 
@@ -56,5 +57,6 @@ pub mod event;
 pub mod action;
 
 pub mod replay;
+pub mod timeline;
 
 pub mod provider;

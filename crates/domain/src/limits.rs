@@ -114,6 +114,10 @@ pub const TRIES_MAX: u16 = 10;
 pub const CALLS_MAX: usize = 512;
 /// Messages a second of a channel where no other rate is set (Meta, "Throughput").
 pub const MESSAGES_PER_SECOND_DEFAULT: u32 = 80;
+/// Messages of a channel that may wait where no other limit is set: three and a half hours at the default rate.
+pub const BACKLOG_DEFAULT: u32 = 1_000_000;
+/// Highest settable limit of what may wait: it takes two thousand statements to count so many.
+pub const BACKLOG_MAX: u32 = 100_000_000;
 /// The time in which no more than a rate is sent: a second, and a margin for calls that take differently long to arrive. Whoever
 /// goes on for another sender rests for as long.
 pub const RATE_WINDOW: Duration = Duration::from_millis(1020);

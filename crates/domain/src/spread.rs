@@ -35,6 +35,24 @@ impl Spread {
     }
 }
 
+/// The place of one message of several that are let go at an instant and spread until another, when so many are before it.
+/// What [`Spread::take`] gives it when its turn comes.
+#[must_use]
+pub fn place(
+    from: Timestamp,
+    until: Timestamp,
+    messages: u64,
+    before: u64,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Timestamp {
+    let mut spread = Spread::new(from, until, messages);
+    let skipped = i128::from(before).saturating_mul(spread.step.as_nanos());
+    let ahead = SignedDuration::from_nanos(i64::try_from(skipped).unwrap_or(i64::MAX));
+    spread.next = from.saturating_add(ahead).unwrap_or(Timestamp::MAX);
+    spread.take(now, expires_at)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -72,6 +90,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_place_that_is_told_beforehand_is_the_one_that_is_taken(
+            from in 0_i64..1_000_000, long in 0_i64..100_000, count in 1_u64..200, beyond in 0_u64..5, left in 0_i64..200_000,
+        ) {
+            let (start, end, expires_at) = (at(from), at(from + long), at(from + left));
+            let mut spread = Spread::new(start, end, count);
+            for before in 0..count + beyond {
+                let taken = spread.take(start, expires_at);
+                prop_assert_eq!(place(start, end, count, before, start, expires_at), taken);
+            }
+        }
+
         #[test]
         fn all_that_were_counted_go_within_the_time(from in 0_i64..1_000_000, long in 0_i64..100_000, count in 1_u64..2_000) {
             let mut spread = Spread::new(at(from), at(from + long), count);

@@ -448,18 +448,8 @@ impl<P: Provider> Lane<P> {
     }
 
     async fn settle(&self, ready: Ready, step: Step, attempt: Option<Attempt>) {
-        let message = ready.message;
-        let lane = message.lane;
-        let settlement = Settlement {
-            message: message.id,
-            workspace: message.workspace,
-            claim: message.claim,
-            part: message.part,
-            tries: message.tries,
-            maybe_sent: message.maybe_sent,
-            step,
-            attempt,
-        };
+        let lane = ready.message.lane;
+        let settlement = Settlement::of(&ready.message, step, attempt);
         self.shared.settler.settle(Settled { channel: self.lease.channel, lane, settlement }).await;
     }
 }

@@ -67,6 +67,8 @@ pub struct ChannelSettings {
     pub account_messages_per_second: Option<u32>,
     /// How often it may write to one recipient.
     pub recipient_rate: RecipientRate,
+    /// Messages that may wait; more are not accepted.
+    pub backlog_max: u32,
 }
 
 /// A channel, without its key.
@@ -93,10 +95,10 @@ pub struct Channel {
 const CREATE: &str = "-- store.channel.create
 WITH made AS (
     INSERT INTO channels (workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, provider_key, longitude_spelling,
-        account_id, account_messages_per_second, recipient_interval_seconds, recipient_burst)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $12, $13, $14, $15, $16)
+        account_id, account_messages_per_second, recipient_interval_seconds, recipient_burst, backlog_max)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $12, $13, $14, $15, $16, $17)
     RETURNING workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max
 ), leased AS (
     INSERT INTO channel_leases (workspace_id, channel_id) SELECT workspace_id, channel_id FROM made
 ), noted AS (
@@ -104,36 +106,36 @@ WITH made AS (
     SELECT workspace_id, $10, $11, channel_id::text, name FROM made
 )
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours FROM made";
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max FROM made";
 
 const UPDATE: &str = "-- store.channel.update
 WITH changed AS (
     UPDATE channels SET name = $3, number = $4, message_type = $5, messages_per_second = $6, status = $7, longitude_spelling = $12,
         provider_key = coalesce($8, provider_key), account_id = coalesce($13, account_id), account_messages_per_second = $14,
-        recipient_interval_seconds = $15, recipient_burst = $16, revision = revision + 1, updated_at = clock_timestamp()
+        recipient_interval_seconds = $15, recipient_burst = $16, backlog_max = $17, revision = revision + 1, updated_at = clock_timestamp()
     WHERE workspace_id = $1 AND channel_id = $2 AND revision = $9
     RETURNING workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max
 ), noted AS (
     INSERT INTO audit (workspace_id, actor, act, subject, detail)
     SELECT workspace_id, $10, $11, channel_id::text, name FROM changed
 )
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours FROM changed";
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max FROM changed";
 
 const GET: &str = "-- store.channel.get
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max
 FROM channels WHERE workspace_id = $1 AND channel_id = $2";
 
 const LIST: &str = "-- store.channel.list
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max
 FROM channels WHERE workspace_id = $1 AND channel_id > $2 AND ($4::text IS NULL OR status = $4) ORDER BY channel_id LIMIT $3";
 
 const LIST_BACKWARDS: &str = "-- store.channel.list_backwards
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max
 FROM channels WHERE workspace_id = $1 AND channel_id < $2 AND ($4::text IS NULL OR status = $4) ORDER BY channel_id DESC LIMIT $3";
 
 const KEYS: &str = "-- store.channel.provider_keys
@@ -175,6 +177,7 @@ impl Store {
                     &rates.account,
                     &rates.recipient_interval,
                     &rates.recipient_burst,
+                    &rates.backlog,
                 ],
             )
             .await?;
@@ -215,6 +218,7 @@ impl Store {
                     &rates.account,
                     &rates.recipient_interval,
                     &rates.recipient_burst,
+                    &rates.backlog,
                 ],
             )
             .await?;
@@ -283,12 +287,13 @@ pub(crate) fn key_place(workspace: WorkspaceId, channel: ChannelId) -> Place {
     Place { workspace, column: KEY_COLUMN, row: channel.0 }
 }
 
-/// Rates as they are stored.
+/// Rates and limits as they are stored.
 struct Rates {
     channel: i32,
     account: Option<i32>,
     recipient_interval: i32,
     recipient_burst: i32,
+    backlog: i32,
 }
 
 impl Rates {
@@ -299,6 +304,7 @@ impl Rates {
             account: settings.account_messages_per_second.map(number).transpose()?,
             recipient_interval: number(settings.recipient_rate.interval_seconds)?,
             recipient_burst: number(settings.recipient_rate.burst)?,
+            backlog: number(settings.backlog_max)?,
         })
     }
 }
@@ -321,6 +327,7 @@ pub(crate) fn channel(row: &Row) -> Result<Channel, Error> {
                 .ok_or_else(|| Error::corrupt("longitude spelling"))?,
             account_messages_per_second: get::<Option<i32>>(row, 12)?.map(rate).transpose()?,
             recipient_rate: RecipientRate { interval_seconds: rate(get(row, 13)?)?, burst: rate(get(row, 14)?)? },
+            backlog_max: rate(get(row, 16)?)?,
         },
         quiet_hours: quiet_hours(row, 15)?,
         revision: get(row, 8)?,

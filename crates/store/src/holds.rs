@@ -1,5 +1,6 @@
 //! What quiet hours and pauses hold, and how it is planned anew when they change.
 
+use domain::event::Event;
 use domain::id::MessageId;
 use domain::message::Lane;
 use domain::phone::PhoneNumber;
@@ -89,13 +90,24 @@ WHERE l.workspace_id = $1
 ORDER BY l.due_at, l.message_id";
 
 const PLAN: &str = "-- store.holds.plan
-UPDATE outbox o SET due_at = i.due_at, due_reason = i.due_reason
-FROM unnest($3::uuid[], $4::bigint[], $5::timestamptz[], $6::text[], $9::timestamptz[])
-    AS i (message_id, claim, due_at, due_reason, expires_at)
-WHERE o.workspace_id = $1 AND o.message_id = i.message_id AND o.claim = i.claim AND o.claimed_until IS NULL
-AND o.due_reason = ANY ($7) AND o.expires_at = i.expires_at
-AND EXISTS (SELECT 1 FROM channel_leases WHERE workspace_id = $1 AND channel_id = $2 AND epoch = $8)
-RETURNING o.message_id";
+WITH held AS MATERIALIZED (
+    SELECT o.message_id, o.due_at AS held_until, o.due_reason AS held_by, i.due_at, i.due_reason
+    FROM unnest($3::uuid[], $4::bigint[], $5::timestamptz[], $6::text[], $9::timestamptz[])
+        AS i (message_id, claim, due_at, due_reason, expires_at)
+    JOIN outbox o ON o.workspace_id = $1 AND o.message_id = i.message_id AND o.claim = i.claim
+    WHERE o.claimed_until IS NULL AND o.due_reason = ANY ($7) AND o.expires_at = i.expires_at
+    AND EXISTS (SELECT 1 FROM channel_leases WHERE workspace_id = $1 AND channel_id = $2 AND epoch = $8)
+    FOR UPDATE OF o
+), planned AS (
+    UPDATE outbox o SET due_at = h.due_at, due_reason = h.due_reason FROM held h
+    WHERE o.workspace_id = $1 AND o.message_id = h.message_id
+    RETURNING o.message_id, h.held_until, h.held_by, h.due_at, h.due_reason
+), noted AS (
+    INSERT INTO message_events (workspace_id, message_id, at, event, waited_for, due_at, reason, until)
+    SELECT $1, message_id, $10, $11, held_by, held_until, due_reason, due_at FROM planned
+    ON CONFLICT (workspace_id, message_id, at, event) DO NOTHING
+)
+SELECT message_id FROM planned";
 
 const PLANNED: &str = "-- store.holds.planned
 UPDATE channels SET holds_planned_at = $3 WHERE workspace_id = $1 AND channel_id = $2 AND revision = $4";
@@ -142,6 +154,8 @@ impl Store {
             &PLANNED_ANEW,
             &lease.epoch,
             &expires,
+            &self.now(),
+            &Event::Planned.as_str(),
         ];
         Ok(self.query(PLAN, params).await?.len())
     }

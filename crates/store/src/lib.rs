@@ -71,6 +71,9 @@ pub mod steer;
 pub mod replay;
 
 pub mod action;
+pub mod backlog;
+
+pub mod explain;
 
 mod month;
 

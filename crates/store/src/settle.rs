@@ -1,9 +1,10 @@
 //! Writing results: what became of claimed messages, many in one statement, each under its claim.
 //!
 //! A result whose claim has been superseded changes nothing and is counted. Status, outbox row and the record of the
-//! attempt change together.
+//! attempt, or of what put it off, change together.
 
 use domain::decision::Step;
+use domain::event::Event;
 use domain::id::{MessageId, ReplicaId, WorkspaceId};
 use domain::lifecycle::Status;
 use domain::outcome::{Outcome, Report};
@@ -14,6 +15,7 @@ use uuid::Uuid;
 use crate::client::{Store, get};
 use crate::error::Error;
 use crate::message::WAITING;
+use crate::outbox::Claimed;
 
 /// The result of one claim.
 #[derive(Clone, PartialEq, Debug)]
@@ -30,10 +32,53 @@ pub struct Settlement {
     pub tries: u16,
     /// Whether the part may have been sent before this claim.
     pub maybe_sent: bool,
+    /// What it waited for before this claim.
+    pub waited_for: DueReason,
+    /// The instant it fell due at then.
+    pub due_at: Timestamp,
     /// What becomes of the message.
     pub step: Step,
     /// The call, if one was made.
     pub attempt: Option<Attempt>,
+}
+
+impl Settlement {
+    /// What becomes of a claimed message, with the call that was made for it.
+    #[must_use]
+    pub fn of(claimed: &Claimed, step: Step, attempt: Option<Attempt>) -> Self {
+        Self {
+            message: claimed.id,
+            workspace: claimed.workspace,
+            claim: claimed.claim,
+            part: claimed.part,
+            tries: claimed.tries,
+            maybe_sent: claimed.maybe_sent,
+            waited_for: claimed.waited_for,
+            due_at: claimed.due_at,
+            step,
+            attempt,
+        }
+    }
+
+    /// What is noted of a message that waits on without a call. A claim that was merely given back changed nothing, unless its
+    /// row forgets by it what was waited for.
+    fn event(&self) -> Option<Event> {
+        let Step::Wait { due_at, reason, .. } = &self.step else { return None };
+        let says_nothing = match self.waited_for {
+            DueReason::Requested | DueReason::Gate | DueReason::Claimed => {
+                matches!(reason, DueReason::Requested | DueReason::Gate)
+            }
+            DueReason::BackOff
+            | DueReason::QuietHours
+            | DueReason::Released
+            | DueReason::Paused
+            | DueReason::Held
+            | DueReason::Recipient
+            | DueReason::Order => *reason == self.waited_for,
+        };
+        let is_as_before = says_nothing && *due_at == self.due_at;
+        (self.attempt.is_none() && !is_as_before).then_some(Event::PutOff)
+    }
 }
 
 /// The record of one call.
@@ -52,10 +97,11 @@ const SETTLE: &str = "-- store.settle.settle
 WITH input AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::integer[], $7::text[], $8::text[],
         $9::timestamptz[], $10::text[], $11::smallint[], $12::smallint[], $13::boolean[], $14::text[],
-        $15::smallint[], $16::timestamptz[], $17::timestamptz[], $18::text[], $19::text[], $20::integer[], $21::text[])
+        $15::smallint[], $16::timestamptz[], $17::timestamptz[], $18::text[], $19::text[], $20::integer[], $21::text[],
+        $25::text[], $26::timestamptz[], $27::text[])
     AS t (workspace_id, message_id, claim, status, reason, failure_code, failure_source, failure_source_code,
         due_at, due_reason, part, tries, maybe_sent, platform_reference,
-        tried_part, started_at, finished_at, outcome, rule, http_status, detail)
+        tried_part, started_at, finished_at, outcome, rule, http_status, detail, waited_for, waited_until, event)
 ), ended AS (
     DELETE FROM outbox o USING input i
     WHERE i.status IS NOT NULL AND o.workspace_id = i.workspace_id AND o.message_id = i.message_id AND o.claim = i.claim
@@ -78,10 +124,18 @@ WITH input AS (
     WHERE (i.status IS NOT NULL OR i.platform_reference IS NOT NULL)
     AND m.workspace_id = i.workspace_id AND m.message_id = i.message_id AND m.status = $23
 ), recorded AS (
-    INSERT INTO attempts (workspace_id, message_id, claim, part, replica_id, started_at, finished_at, outcome, rule, http_status, detail)
-    SELECT i.workspace_id, i.message_id, i.claim, i.tried_part, $24, i.started_at, i.finished_at, i.outcome, i.rule, i.http_status, i.detail
+    INSERT INTO attempts (workspace_id, message_id, claim, part, replica_id, started_at, finished_at, outcome, rule, http_status, detail,
+        waited_for, due_at)
+    SELECT i.workspace_id, i.message_id, i.claim, i.tried_part, $24, i.started_at, i.finished_at, i.outcome, i.rule, i.http_status, i.detail,
+        i.waited_for, i.waited_until
     FROM input i JOIN settled s ON s.workspace_id = i.workspace_id AND s.message_id = i.message_id AND s.claim = i.claim
     WHERE i.outcome IS NOT NULL
+), noted AS (
+    INSERT INTO message_events (workspace_id, message_id, at, event, waited_for, due_at, reason, until)
+    SELECT i.workspace_id, i.message_id, $22, i.event, i.waited_for, i.waited_until, i.due_reason, i.due_at
+    FROM input i JOIN kept k ON k.workspace_id = i.workspace_id AND k.message_id = i.message_id AND k.claim = i.claim
+    WHERE i.event IS NOT NULL
+    ON CONFLICT (workspace_id, message_id, at, event) DO NOTHING
 )
 SELECT message_id, claim FROM settled";
 
@@ -124,6 +178,9 @@ impl Store {
                     &self.now(),
                     &WAITING,
                     &replica.0,
+                    &input.waited_for,
+                    &input.waited_until,
+                    &input.events,
                 ],
             )
             .await?;
@@ -155,6 +212,9 @@ struct Input {
     rules: Vec<Option<&'static str>>,
     http_statuses: Vec<Option<i32>>,
     details: Vec<Option<String>>,
+    waited_for: Vec<&'static str>,
+    waited_until: Vec<Timestamp>,
+    events: Vec<Option<&'static str>>,
 }
 
 impl Input {
@@ -162,6 +222,9 @@ impl Input {
         self.workspaces.push(result.workspace.0);
         self.messages.push(result.message.0);
         self.claims.push(result.claim);
+        self.waited_for.push(result.waited_for.as_str());
+        self.waited_until.push(result.due_at);
+        self.events.push(result.event().map(Event::as_str));
         self.push_step(result, now);
         self.push_attempt(result);
     }

@@ -44,6 +44,7 @@ impl Tenant {
             account_messages_per_second: None,
             // Tests write to one number often.
             recipient_rate: RecipientRate { interval_seconds: 0, burst: 1 },
+            backlog_max: domain::limits::BACKLOG_DEFAULT,
         };
         let workspace = WorkspaceId(Uuid::new_v4());
         store.create_workspace(workspace, "test", &ACT).await.expect("a workspace");

@@ -157,6 +157,9 @@ pub(crate) struct NewChannel {
     /// How often it may write to one recipient; WhatsApp's own limit, 6 seconds and 45 messages, where it is absent or
     /// `null`.
     recipient_rate: Option<RecipientRate>,
+    /// How many messages may wait on it, 1 to 100000000; 1000000 where it is absent. More are refused with `QueueFull`.
+    #[schema(minimum = 1, maximum = 100_000_000, examples(1_000_000))]
+    backlog_max: Option<i64>,
 }
 
 /// What is to change of a channel.
@@ -185,6 +188,9 @@ pub(crate) struct ChannelChange {
     account_messages_per_second: Option<i64>,
     /// How often it may write to one recipient; `null` for WhatsApp's own limit, 6 seconds and 45 messages.
     recipient_rate: Option<RecipientRate>,
+    /// How many messages may wait on it, 1 to 100000000. More are refused with `QueueFull`.
+    #[schema(minimum = 1, maximum = 100_000_000, examples(1_000_000))]
+    backlog_max: Option<i64>,
 }
 
 /// A channel, as its operator sees it.
@@ -220,6 +226,9 @@ pub(crate) struct OperatedChannel {
     account_messages_per_second: Option<i64>,
     /// How often it may write to one recipient.
     recipient_rate: RecipientRate,
+    /// How many messages may wait on it.
+    #[schema(minimum = 1, maximum = 100_000_000)]
+    backlog_max: i64,
     /// When it was made.
     #[schema(format = DateTime)]
     created_at: String,

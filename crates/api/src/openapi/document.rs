@@ -8,7 +8,8 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 
 use super::errors::{self, ErrorAnswer, HEADERS, ValidationErrorAnswer};
 use crate::routes::{
-    actions, acts, admin, batch, channels, contacts, docs, message_lists, messages, pauses, quiet_hours, tags, uploads,
+    actions, acts, admin, batch, channels, contacts, docs, explain, message_lists, messages, pauses, quiet_hours, tags,
+    uploads,
 };
 
 /// Named requests, shown with the operations that take them.
@@ -41,6 +42,7 @@ const EVERYWHERE: [&str; 2] = ["x-request-id", "messagebird-request-id"];
         acts::replay_message,
         actions::act_on_messages,
         actions::get_action,
+        explain::explain_message,
         channels::list_channels,
         channels::get_channel,
         contacts::get_contact,
@@ -264,6 +266,8 @@ mod tests {
             ("NewChannel.accountMessagesPerSecond", "maximum", size(limits::MESSAGES_PER_SECOND_MAX)),
             ("ChannelChange.messagesPerSecond", "maximum", size(limits::MESSAGES_PER_SECOND_MAX)),
             ("ChannelChange.accountMessagesPerSecond", "maximum", size(limits::MESSAGES_PER_SECOND_MAX)),
+            ("NewChannel.backlogMax", "maximum", size(limits::BACKLOG_MAX)),
+            ("ChannelChange.backlogMax", "maximum", size(limits::BACKLOG_MAX)),
             ("RecipientRate.intervalSeconds", "maximum", size(spacing::RECIPIENT_INTERVAL_SECONDS_MAX)),
             ("RecipientRate.burst", "maximum", size(spacing::RECIPIENT_BURST_MAX)),
             ("WorkspaceChange.weight", "maximum", size(fairness::WEIGHT_MAX)),

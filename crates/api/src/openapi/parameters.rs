@@ -136,6 +136,15 @@ pub(crate) struct DryRunQuery {
     at: Option<String>,
 }
 
+/// As of when to explain.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(crate) struct AtQuery {
+    /// Explains as if it were that instant; now where it is absent. RFC 3339 with an offset.
+    #[param(format = DateTime, nullable = false)]
+    at: Option<String>,
+}
+
 /// The deduplication key as a header.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]

@@ -6,12 +6,13 @@ use utoipa::ToSchema;
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Plan {
-    /// Whether the request would be accepted.
+    /// Whether the request would be accepted. One without violations is not while too many messages wait: see the gate
+    /// `backlog`.
     would_accept: bool,
     /// All that is wrong with the request, texts by path; empty when it would be accepted.
     violations: std::collections::BTreeMap<String, Vec<String>>,
-    /// When it would be sent at the earliest; `null` when it would not be, as far as is known: refused; not allowed to go before
-    /// its validity ends, so that it would be accepted and fail at once; held by a pause for longer than that, or without an end.
+    /// When it would be sent, about, with what waits now before it; `null` when it would not be: refused, or not before its
+    /// validity ends, or held by what has no end yet.
     #[schema(required = true, format = DateTime)]
     send_at: Option<String>,
     /// When it would not be sent any more; `null` where it would be refused.
@@ -30,7 +31,7 @@ pub(crate) struct Gate {
     gate: GateName,
     /// Whether it lets the message through at the time the message asks for.
     verdict: Verdict,
-    /// Until when it stays closed; `null` when it is open, does not open again, or is a pause that names no end.
+    /// Until when it stays closed; `null` when it is open, or nobody can say.
     #[schema(required = true, format = DateTime)]
     until: Option<String>,
     /// The setting that decides.
@@ -46,15 +47,23 @@ pub(crate) enum GateName {
     QuietHours,
     Validity,
     Hold,
+    ServiceWindow,
+    Template,
+    Breaker,
+    Credentials,
     ChannelRate,
+    WorkspaceShare,
+    RecipientRate,
+    Backlog,
 }
 
-/// Whether a gate lets a message through.
+/// Whether a gate lets a message through. `unknown`: what it depends on is not known.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Verdict {
     Open,
     Closed,
+    Unknown,
 }
 
 /// A call to Lipachat.

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::messages::{IDEMPOTENCY_KEY, read};
 use crate::access::Scope;
-use crate::admission::{as_stored, fingerprint, look_up, new_message, rejected, replays};
+use crate::admission::{as_stored, fingerprint, look_up, new_message, outlooks, rejected, replays};
 use crate::app::Api;
 use crate::body::{MESSAGE_BYTES_MAX, read_json};
 use crate::errors::ApiError;
@@ -26,11 +26,12 @@ use crate::openapi::errors::WriteErrors;
 use crate::openapi::message::Batch;
 use crate::openapi::message_request::BatchRequest;
 use crate::openapi::parameters::ChannelPath;
+use crate::outlook::Outlook;
 use crate::wire::batch;
 use crate::wire::mentions::Mentions;
 use crate::wire::query::read_none;
 use crate::wire::request::{self, Context, MessageRequest};
-use crate::wire::response::{failure, status_details};
+use crate::wire::response::{behind, failure, status_details};
 
 /// Body of a batch: 5 MB (contract, section 2).
 const BATCH_BYTES_MAX: usize = 5 * 1000 * 1000;
@@ -75,9 +76,10 @@ pub(crate) async fn send_batch(
     let values = batch::read(&body).map_err(ApiError::InvalidPayload)?;
     let batch = Uuid::new_v4();
     let settings = api.access.settings(&api.store, workspace).await?;
-    let items = read_items(&api, &channel, &settings, values, batch).await?;
+    let (items, now) = read_items(&api, &channel, &settings, values, batch).await?;
+    let (items, outlooks) = admit(&api, &channel, values, items, now).await?;
     let fates = store(&api, &channel, values, items, batch).await?;
-    let outcomes = outcomes(&api, &channel, &settings, &fates).await?;
+    let outcomes = outcomes(&api, &channel, &settings, &fates, &outlooks).await?;
     let ids: Vec<Uuid> = outcomes.iter().map(|outcome| outcome.id).collect();
     Ok(HttpResponse::Accepted().json(json!({ "batchId": batch, "messageIds": ids, "results": outcomes })))
 }
@@ -98,13 +100,49 @@ enum Fate {
     Replayed(MessageId),
 }
 
+/// Refuses the batch whole if there is no room for all of it. What was accepted before needs none.
+async fn admit(
+    api: &Api,
+    channel: &Channel,
+    values: &[Value],
+    items: Vec<Item>,
+    now: Timestamp,
+) -> Result<(Vec<Item>, Vec<Option<Outlook>>), ApiError> {
+    if let Ok(outlooks) = outlooks(api, channel, items.iter().map(message), now).await {
+        return Ok((items, outlooks));
+    }
+    let key = |item: &Item| message(item)?.key.clone();
+    let under_keys: Vec<_> = items.iter().zip(values).filter_map(|(item, value)| Some((key(item)?, value))).collect();
+    let mut firsts = replays(&api.store, channel, &under_keys).await?.into_iter();
+    let known = |item: Item| match key(&item).and_then(|_| firsts.next().flatten()) {
+        Some(first) => Item::Replay(first),
+        None => item,
+    };
+    let items: Vec<Item> = items.into_iter().map(known).collect();
+    match outlooks(api, channel, items.iter().map(message), now).await {
+        Ok(outlooks) => Ok((items, outlooks)),
+        Err(full) => {
+            api.metrics.queue_full.inc();
+            Err(full.into())
+        }
+    }
+}
+
+/// The message that is to be stored of an item.
+fn message(item: &Item) -> Option<&NewMessage> {
+    match item {
+        Item::Message(message) => Some(message),
+        Item::Replay(_) => None,
+    }
+}
+
 async fn read_items(
     api: &Api,
     channel: &Channel,
     settings: &Workspace,
     values: &[Value],
     batch: Uuid,
-) -> Result<Vec<Item>, ApiError> {
+) -> Result<(Vec<Item>, Timestamp), ApiError> {
     let mut mentions = Mentions::default();
     values.iter().for_each(|value| mentions.add(value));
     let known = look_up(&api.store, channel.workspace, &mentions).await?;
@@ -141,7 +179,7 @@ async fn read_items(
         let message = if is_small { message } else { rejected(channel, &Value::Null, &too_large(), now) };
         Item::Message(Box::new(NewMessage { batch: Some(batch), ..message }))
     };
-    Ok(reads.into_iter().map(item).collect())
+    Ok((reads.into_iter().map(item).collect(), now))
 }
 
 /// Stores the messages; an item whose deduplication key belongs to another request ends as a rejected message, too.
@@ -152,11 +190,7 @@ async fn store(
     items: Vec<Item>,
     batch: Uuid,
 ) -> Result<Vec<Fate>, ApiError> {
-    let message = |item: &Item| match item {
-        Item::Message(message) => Some(NewMessage::clone(message)),
-        Item::Replay(_) => None,
-    };
-    let mut accepted = api.writer.accept(items.iter().filter_map(message).collect()).await?.into_iter();
+    let mut accepted = api.writer.accept(items.iter().filter_map(message).cloned().collect()).await?.into_iter();
     let mut conflicts = Vec::new();
     let mut fates = Vec::with_capacity(items.len());
     for (item, value) in items.into_iter().zip(values) {
@@ -191,7 +225,11 @@ fn count(api: &Api, channel: &Channel, fates: &[Fate]) {
             Fate::Stored(message, _) if is_refused(message) => {}
             Fate::Stored(message, accepted) => {
                 api.metrics.accepted.inc();
-                if *accepted == Accepted::New && message.due_at <= message.created_at {
+                let is_due = message.due_at <= message.created_at;
+                if *accepted == Accepted::New && message.rejected.is_none() {
+                    api.backlogs.note(channel.id, message.lane, message.due_at, message.created_at);
+                }
+                if *accepted == Accepted::New && is_due {
                     let earliest = &mut due[message.lane.index()];
                     *earliest = Some(earliest.map_or(message.due_at, |at| at.min(message.due_at)));
                 }
@@ -214,6 +252,7 @@ async fn outcomes(
     channel: &Channel,
     settings: &Workspace,
     fates: &[Fate],
+    outlooks: &[Option<Outlook>],
 ) -> Result<Vec<Outcome>, ApiError> {
     let replayed = |fate: &Fate| match fate {
         Fate::Stored(..) => None,
@@ -221,11 +260,15 @@ async fn outcomes(
     };
     let firsts: Vec<MessageId> = fates.iter().filter_map(replayed).collect();
     let firsts = api.store.messages(channel.workspace, &firsts).await.map_err(|_| ApiError::OutcomeUnknown)?;
-    let outcome = |fate: &Fate| match fate {
-        Fate::Stored(message, accepted) => Some(outcome(&as_stored(channel, settings, message, *accepted), false)),
+    let outcome = |(fate, outlook): (&Fate, &Option<Outlook>)| match fate {
+        Fate::Stored(message, accepted) => {
+            let outcome = outcome(&as_stored(channel, settings, message, *accepted), false);
+            let outlook = outlook.as_ref().filter(|_| *accepted == Accepted::New && message.rejected.is_none());
+            Some(Outcome { details: behind(&outcome.details, outlook, message.due_at), ..outcome })
+        }
         Fate::Replayed(id) => firsts.iter().find(|first| first.id == *id).map(|first| outcome(first, true)),
     };
-    fates.iter().map(outcome).collect::<Option<_>>().ok_or(ApiError::OutcomeUnknown)
+    fates.iter().zip(outlooks).map(outcome).collect::<Option<_>>().ok_or(ApiError::OutcomeUnknown)
 }
 
 fn outcome(message: &Message, is_replayed: bool) -> Outcome {

@@ -3,19 +3,18 @@
 use actix_web::http::header::HeaderName;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use domain::content::Part;
-use domain::id::{MessageId, PartId};
-use domain::schedule::Fit;
+use domain::id::MessageId;
+use domain::message::MessageKey;
 use domain::violation::Violations;
 use jiff::Timestamp;
 use serde_json::Value;
 use store::accept::Accepted;
 use store::channel::{Channel, ChannelStatus};
 use store::workspace::Workspace;
-use uuid::Uuid;
 
+use super::dry_run::plan;
 use crate::access::Scope;
-use crate::admission::{as_stored, ended_by, fingerprint, look_up, new_message, replays};
+use crate::admission::{as_stored, ended_by, fingerprint, look_up, new_message, outlooks, replays};
 use crate::app::Api;
 use crate::body::{MESSAGE_BYTES_MAX, read_json};
 use crate::errors::ApiError;
@@ -24,10 +23,7 @@ use crate::openapi::message::Message as MessageAnswer;
 use crate::openapi::message_request::MessageRequest as MessageRequestBody;
 use crate::openapi::parameters::{ChannelPath, DryRunQuery, IdempotencyKey, MessagePath};
 use crate::openapi::plan::Plan;
-use crate::timing::Timing;
-use crate::wire::gates;
 use crate::wire::mentions::Mentions;
-use crate::wire::plan::{self, PlanView};
 use crate::wire::query::{DryRun, read_dry_run, read_none};
 use crate::wire::request::{self, Context, HeaderKey, MessageRequest};
 use crate::wire::response::view;
@@ -77,15 +73,29 @@ pub(crate) async fn send_message(
     };
     let read = read(&body, &channel, context);
     match (dry_run, read) {
-        (Some(DryRun { .. }), read) => Ok(HttpResponse::Ok().json(plan(&api, &channel, &settings, read, context.now))),
+        (Some(DryRun { .. }), read) => {
+            Ok(HttpResponse::Ok().json(plan(&api, &channel, &settings, read, context.now).await?))
+        }
         (None, Ok(read)) => accept(&api, &channel, &settings, read, &body, context.now).await,
         (None, Err(violations)) => {
-            let under_key = request::key_of(&body, context.header_key).map(|key| (key, &body));
-            match replays(&api.store, &channel, under_key.as_slice()).await?.pop().flatten() {
-                Some(first) => replay(&api, &channel, first).await,
-                None => Err(ApiError::InvalidPayload(violations)),
-            }
+            let key = request::key_of(&body, context.header_key);
+            replay_or(&api, &channel, key, &body, ApiError::InvalidPayload(violations)).await
         }
+    }
+}
+
+/// What is refused is answered with its first message if it was accepted before.
+async fn replay_or(
+    api: &Api,
+    channel: &Channel,
+    key: Option<MessageKey>,
+    body: &Value,
+    refusal: ApiError,
+) -> Result<HttpResponse, ApiError> {
+    let under_key = key.map(|key| (key, body));
+    match replays(&api.store, channel, under_key.as_slice()).await?.pop().flatten() {
+        Some(first) => replay(api, channel, first).await,
+        None => Err(refusal),
     }
 }
 
@@ -109,16 +119,27 @@ async fn accept(
     now: Timestamp,
 ) -> Result<HttpResponse, ApiError> {
     let message = new_message(channel, settings, read, fingerprint(channel, body), now);
+    let outlook = match outlooks(api, channel, std::iter::once(Some(&message)), now).await {
+        Ok(outlooks) => outlooks.first().copied().flatten(),
+        Err(full) => {
+            let refused = replay_or(api, channel, message.key.clone(), body, full.into()).await;
+            api.metrics.queue_full.inc_by(u64::from(refused.is_err()));
+            return refused;
+        }
+    };
     let stored = as_stored(channel, settings, &message, Accepted::New);
-    let (due_at, lane) = (message.due_at, message.lane);
+    let (due_at, lane, waits) = (message.due_at, message.lane, message.rejected.is_none());
     let accepted = api.writer.accept(vec![message]).await?;
     match accepted.first() {
         Some(Accepted::New) => {
             api.metrics.accepted.inc();
+            if waits {
+                api.backlogs.note(channel.id, lane, due_at, now);
+            }
             if due_at <= now {
                 (api.due)(channel.id, lane, due_at);
             }
-            Ok(HttpResponse::Accepted().json(view(&stored)?))
+            Ok(HttpResponse::Accepted().json(view(&stored)?.behind(outlook.as_ref(), due_at)))
         }
         Some(&ended @ (Accepted::Capped | Accepted::Collapsed)) => {
             api.metrics.accepted.inc();
@@ -135,29 +156,6 @@ async fn replay(api: &Api, channel: &Channel, first: MessageId) -> Result<HttpRe
     api.metrics.replayed.inc();
     let first = api.store.message(channel.workspace, first).await?.ok_or(ApiError::Unavailable)?;
     Ok(HttpResponse::Accepted().insert_header((IDEMPOTENT_REPLAYED, "true")).json(view(&first)?))
-}
-
-/// What would become of a request.
-fn plan(
-    api: &Api,
-    channel: &Channel,
-    workspace: &Workspace,
-    read: Result<MessageRequest, Violations>,
-    now: Timestamp,
-) -> PlanView {
-    let request = match read {
-        Ok(request) => request,
-        Err(violations) => return plan::refused(&violations),
-    };
-    let settings = &channel.settings;
-    let timing = Timing::of(channel, workspace, &request, now);
-    let gates = gates::of(&timing, &request, settings, now);
-    let parts = request.contents.into_iter().map(|content| Part { id: PartId(Uuid::new_v4()), content });
-    let preview = |part| api.preview.preview(&part, &settings.number, &request.recipient, settings.longitude_spelling);
-    match timing.fit {
-        Fit::At(..) => plan::accepted(timing.send_at(), timing.expires_at, gates, parts.map(preview).collect()),
-        Fit::Never => plan::accepted(None, timing.expires_at, gates, Vec::new()),
-    }
 }
 
 /// `GET /workspaces/{workspaceId}/channels/{channelId}/messages/{messageId}`

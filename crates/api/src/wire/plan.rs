@@ -25,10 +25,16 @@ pub(crate) struct PlanView {
 
 /// A call to the provider.
 #[derive(Serialize, Debug)]
-struct CallView {
+pub(crate) struct CallView {
     method: &'static str,
     path: String,
     body: Value,
+}
+
+impl From<PreviewedCall> for CallView {
+    fn from(call: PreviewedCall) -> Self {
+        Self { method: call.method, path: call.path, body: call.body }
+    }
 }
 
 /// The plan of a request with violations.
@@ -43,21 +49,24 @@ pub(crate) fn refused(violations: &Violations) -> PlanView {
     }
 }
 
-/// The plan of a request that would be accepted; without an instant to send at it would fail at once, or be held for as long as
-/// is known.
+/// The plan of a request that would not be accepted because too many messages wait.
+pub(crate) fn full(expires_at: Timestamp, gates: Vec<GateView>) -> PlanView {
+    PlanView { would_accept: false, ..accepted(None, expires_at, gates, Vec::new()) }
+}
+
+/// The plan of a request that would be accepted. Without an instant to send at it would fail at once, or wait for somebody.
 pub(crate) fn accepted(
     send_at: Option<Timestamp>,
     expires_at: Timestamp,
     gates: Vec<GateView>,
     calls: Vec<PreviewedCall>,
 ) -> PlanView {
-    let call = |call: PreviewedCall| CallView { method: call.method, path: call.path, body: call.body };
     PlanView {
         would_accept: true,
         violations: BTreeMap::new(),
         send_at: send_at.map(instant),
         expires_at: Some(instant(expires_at)),
         gates,
-        lipachat_calls: calls.into_iter().map(call).collect(),
+        lipachat_calls: calls.into_iter().map(CallView::from).collect(),
     }
 }

@@ -179,6 +179,16 @@ pub(crate) fn read_dry_run(query: &str) -> Result<Option<DryRun>, Violations> {
     parameters.finish(is_dry.then_some(DryRun { at }))
 }
 
+/// Reads `at`.
+///
+/// # Errors
+/// All violations at once.
+pub(crate) fn read_at(query: &str) -> Result<Option<Timestamp>, Violations> {
+    let mut parameters = Parameters::of(query);
+    let at = parameters.instant("at");
+    parameters.finish(at)
+}
+
 /// Checks that there are no parameters.
 ///
 /// # Errors

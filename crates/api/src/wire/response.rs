@@ -15,6 +15,7 @@ use store::message::{Message, Waiting};
 use uuid::Uuid;
 
 use crate::errors::ApiError;
+use crate::outlook::Outlook;
 
 /// What becomes of `replyTo` (contract, section 3).
 const REPLY_NOT_SENT: &str = "replyTo is kept but not sent: Lipachat has no reply context";
@@ -154,6 +155,39 @@ pub(crate) fn view(message: &Message) -> Result<MessageView<'_>, ApiError> {
     })
 }
 
+impl MessageView<'_> {
+    /// Tells of a message that was just accepted what it waits behind, if nothing else keeps it for now.
+    pub(crate) fn behind(mut self, outlook: Option<&Outlook>, may_go_at: Timestamp) -> Self {
+        self.details = behind(&self.details, outlook, may_go_at);
+        self
+    }
+}
+
+/// The details of a message that was just accepted, with what it waits behind.
+pub(crate) fn behind(details: &str, outlook: Option<&Outlook>, may_go_at: Timestamp) -> String {
+    let told = outlook.filter(|outlook| outlook.waits(may_go_at)).map(|outlook| {
+        format!("behind {} others, goes about {}", grouped(outlook.others), instant_to_second(outlook.goes_at))
+    });
+    match (told, details.is_empty()) {
+        (None, _) => details.to_owned(),
+        (Some(told), true) => told,
+        (Some(told), false) => format!("{told}; {details}"),
+    }
+}
+
+/// `12,345`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or_default()).collect();
+    groups.join(",")
+}
+
+/// What is about right is not told to the millisecond.
+fn instant_to_second(at: Timestamp) -> String {
+    at.round(TimestampRound::new().smallest(Unit::Second)).unwrap_or(at).to_string()
+}
+
 fn contact((id, number): &(ContactId, PhoneNumber)) -> Contact<'_> {
     Contact {
         id: id.0,
@@ -261,4 +295,27 @@ fn pause_of(waiting: &Waiting) -> Option<&Pause> {
 fn is_held_past(waiting: &Waiting, gate_until: Timestamp) -> bool {
     let is_held = matches!(waiting.reason, DueReason::Held | DueReason::QuietHours | DueReason::Released);
     is_held && waiting.due_at > gate_until
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_behind_others_says_how_many_and_about_when_it_goes() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("an instant");
+        let goes_at = at("2026-11-20T12:00:50.7Z");
+        let outlook = |others| Outlook { goes_at, others };
+        for (details, outlook, may_go_at, expected) in [
+            ("", Some(outlook(4000)), "2026-11-20T12:00:00Z", "behind 4,000 others, goes about 2026-11-20T12:00:51Z"),
+            ("x", Some(outlook(7)), "2026-11-20T12:00:49Z", "behind 7 others, goes about 2026-11-20T12:00:51Z; x"),
+            ("x", Some(outlook(7)), "2026-11-20T12:00:50Z", "x"),
+            ("", None, "2026-11-20T12:00:00Z", ""),
+        ] {
+            assert_eq!(behind(details, outlook.as_ref(), at(may_go_at)), expected);
+        }
+        for (number, expected) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), expected);
+        }
+    }
 }

@@ -5,6 +5,22 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Harness, message};
 
+/// All gates, in the contract's order.
+pub(crate) const GATES: [&str; 12] = [
+    "schedule",
+    "quietHours",
+    "validity",
+    "hold",
+    "serviceWindow",
+    "template",
+    "breaker",
+    "credentials",
+    "channelRate",
+    "workspaceShare",
+    "recipientRate",
+    "backlog",
+];
+
 impl Harness {
     async fn dry_run(&self, query: &str, body: &Value) -> Answer {
         let path = format!("{}?{query}", self.tenant.messages_path());
@@ -23,7 +39,7 @@ async fn a_dry_run_shows_times_and_calls_and_stores_nothing() {
     assert_eq!(plan["wouldAccept"], true);
     assert_eq!([&plan["sendAt"], &plan["expiresAt"]], ["2026-11-25T07:00:00Z", "2026-11-25T07:10:00Z"]);
     let gates: Vec<&Value> = plan["gates"].as_array().unwrap().iter().map(|gate| &gate["gate"]).collect();
-    assert_eq!(gates, ["schedule", "quietHours", "validity", "hold", "channelRate"]);
+    assert_eq!(gates, GATES);
     assert_eq!(plan["violations"], json!({}));
     let call = &plan["lipachatCalls"][0];
     assert_eq!((&call["method"], &call["path"]), (&json!("POST"), &json!("/api/v1/whatsapp/message/text")));

@@ -37,6 +37,59 @@ fn gate(name: &str, verdict: &str, until: Option<&str>, setting: &str) -> Value 
     json!({ "gate": name, "verdict": verdict, "until": until, "setting": setting })
 }
 
+/// The first three, and the others of a message that nothing keeps.
+fn with_the_others(mut gates: Value) -> Value {
+    let others = [
+        gate("hold", "open", None, "no pause"),
+        gate("serviceWindow", "unknown", None, "received messages are not taken yet"),
+        gate("template", "open", None, "not a template"),
+        gate("breaker", "open", None, "channel gate: the provider cannot be reached or fails"),
+        gate("credentials", "open", None, "channel gate: the provider refuses the key"),
+        gate("channelRate", "open", None, "channel.messagesPerSecond=1000"),
+        gate("workspaceShare", "open", None, "no account limit"),
+        gate("recipientRate", "open", None, "channel.recipientRate: no spacing"),
+        gate("backlog", "open", None, "channel.backlogMax=1000000, 0 waiting"),
+    ];
+    gates.as_array_mut().unwrap().extend(others);
+    gates
+}
+
+#[tokio::test]
+async fn the_channels_gate_and_shared_limit_are_shown() {
+    let harness = Harness::start().await;
+    let (workspace, channel) = (harness.tenant.workspace, harness.tenant.channel.id);
+    let limited = json!({ "accountMessagesPerSecond": 200, "recipientRate": { "intervalSeconds": 6, "burst": 45 } });
+    let path = format!("/workspaces/{workspace}/channels/{channel}");
+    harness.admin(Method::PATCH, &path, Some(limited)).await.expect(200);
+    let mut request = message();
+    request.as_object_mut().unwrap().remove("body");
+    request["template"] = json!({ "name": "receipt", "locale": "en" });
+    for (reason, name, place) in
+        [("breaker", "breaker", 6), ("credentials", "credentials", 7), ("rateLimit", "channelRate", 8)]
+    {
+        let close = format!(
+            "DELETE FROM channel_gates; INSERT INTO channel_gates (workspace_id, channel_id, reason, since, until, closings)
+            VALUES ('{workspace}', '{channel}', '{reason}', '2026-11-20T19:00:00Z', '{MORNING}', 1)"
+        );
+        harness.database.execute(&close).await;
+        let plan = harness.plan_at(NIGHT, &request).await;
+        let closed: Vec<&Value> =
+            plan["gates"].as_array().unwrap().iter().filter(|gate| gate["verdict"] == "closed").collect();
+        assert_eq!(closed, [&plan["gates"][place]], "{reason}");
+        assert_eq!((&closed[0]["gate"], &closed[0]["until"]), (&json!(name), &json!(MORNING)));
+        assert_eq!(plan["sendAt"], MORNING, "nothing goes before the gate opens");
+        assert_eq!(plan["gates"][4], gate("serviceWindow", "open", None, "not needed: a template"));
+        assert_eq!(plan["gates"][5], gate("template", "unknown", None, "templates are not known yet"));
+        let share = "channel.accountMessagesPerSecond=200, workspace.weight=1";
+        assert_eq!(plan["gates"][9], gate("workspaceShare", "open", None, share));
+        let pace = "channel.recipientRate=1 per 6 s, burst 45";
+        assert_eq!(plan["gates"][10], gate("recipientRate", "open", None, pace));
+    }
+    harness.database.execute("UPDATE channel_gates SET reason = 'breaker'").await;
+    assert_eq!(harness.plan_at(MORNING, &request).await["gates"][6]["verdict"], "open", "a probe goes then");
+    harness.stop().await;
+}
+
 #[tokio::test]
 async fn without_quiet_hours_a_message_passes_all_gates_at_its_own_time() {
     let harness = Harness::start().await;
@@ -45,10 +98,8 @@ async fn without_quiet_hours_a_message_passes_all_gates_at_its_own_time() {
         gate("schedule", "open", None, "scheduledFor"),
         gate("quietHours", "open", None, "quietHours are not set"),
         gate("validity", "open", None, "channel.messageType=transactional, validity=129600"),
-        gate("hold", "open", None, "no pause"),
-        gate("channelRate", "open", None, "channel.messagesPerSecond=1000"),
     ]);
-    assert_eq!((plan["sendAt"].take(), plan["gates"].take()), (json!(NIGHT), gates));
+    assert_eq!((plan["sendAt"].take(), plan["gates"].take()), (json!(NIGHT), with_the_others(gates)));
     let mut request = message();
     request["scheduledFor"] = json!(MORNING);
     request["validity"] = json!(600);
@@ -146,10 +197,8 @@ async fn what_cannot_go_in_time_would_be_accepted_and_never_sent() {
         gate("schedule", "open", None, "scheduledFor"),
         gate("quietHours", "closed", Some(MORNING), "workspace.quietHours windows[0], zone Africa/Nairobi"),
         gate("validity", "closed", None, "validity=3600"),
-        gate("hold", "open", None, "no pause"),
-        gate("channelRate", "open", None, "channel.messagesPerSecond=1000"),
     ]);
-    assert_eq!(plan["gates"], gates);
+    assert_eq!(plan["gates"], with_the_others(gates));
     // The end of validity is past it, a second before is not.
     for (validity, send_at) in [(3600, Value::Null), (3601, json!(MORNING))] {
         request["validity"] = json!(validity);

@@ -28,6 +28,8 @@ mod dry_run;
 
 mod erasures;
 
+mod explain;
+
 mod gates;
 
 mod good_input;
@@ -49,6 +51,8 @@ mod paging;
 mod pauses;
 
 mod placeholders;
+
+mod queue_full;
 
 mod quiet_hours;
 

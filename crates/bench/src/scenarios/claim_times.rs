@@ -10,7 +10,7 @@ use domain::message::Lane;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use store::lease::{Hold, Lease};
-use store::outbox::{Claimed, Room, Wanted};
+use store::outbox::{Room, Wanted};
 use store::settle::Settlement;
 use uuid::Uuid;
 
@@ -72,22 +72,9 @@ impl<'a> ClaimTimes<'a> {
         if claimed.len() != ROWS {
             return Err(format!("{} rows were claimed, not {ROWS}", claimed.len()));
         }
-        let sent: Vec<Settlement> = claimed.into_iter().map(sent).collect();
+        let sent: Vec<Settlement> = claimed.iter().map(|claimed| Settlement::of(claimed, Step::Sent, None)).collect();
         self.bed.store.settle(self.replica, &sent).await.map_err(|error| error.to_string())?;
         Ok(took)
-    }
-}
-
-fn sent(claimed: Claimed) -> Settlement {
-    Settlement {
-        message: claimed.id,
-        workspace: claimed.workspace,
-        claim: claimed.claim,
-        part: claimed.part,
-        tries: claimed.tries,
-        maybe_sent: claimed.maybe_sent,
-        step: Step::Sent,
-        attempt: None,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! In this order a key never stands for a message that is gone: a repetition would be told to wait for ever.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use store::Store;
 use store::error::Error;
 use store::key::KeyPosition;
@@ -13,9 +13,19 @@ use super::{Done, rows};
 const KEYS: i64 = 5_000;
 /// Statements of one run.
 const BATCHES: usize = 100;
+/// Gates that were closed are kept as long as messages (README, choices).
+const GATES_KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
+/// Gates forgotten in one run.
+const GATES: i64 = 10_000;
 
-/// Walks over a bounded number of keys of the oldest month that is to go, and drops it at the end.
+/// Forgets gates of long ago; walks over a bounded number of keys of the oldest month that is to go, and drops it at the end.
 pub(super) async fn run_once(store: &Store, now: Timestamp, position: &str) -> Result<Done, Error> {
+    let gates = store.forget_gates(now.saturating_sub(GATES_KEPT).unwrap_or(Timestamp::MIN), GATES).await?;
+    let done = run_months(store, now, position).await?;
+    Ok(Done { rows: done.rows + gates as u64, ..done })
+}
+
+async fn run_months(store: &Store, now: Timestamp, position: &str) -> Result<Done, Error> {
     let Some(expired) = store.expired_month(now).await? else { return Ok(Done::default()) };
     let mut keys = read(position, &expired.name());
     let (mut touched, mut has_more) = (0, true);

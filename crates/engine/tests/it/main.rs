@@ -3,6 +3,7 @@
 mod accounts;
 mod acts;
 mod chores;
+mod delays;
 mod forwarder;
 mod gates;
 mod idle;

@@ -188,16 +188,8 @@ pub(crate) async fn load(
 /// The result of a claim after a call.
 pub(crate) fn result(claimed: &Claimed, step: Step, outcome: Outcome) -> Settlement {
     let report = Report { outcome, rule: "rule", http_status: Some(200), detail: "text".to_owned(), classified: true };
-    Settlement {
-        message: claimed.id,
-        workspace: claimed.workspace,
-        claim: claimed.claim,
-        part: claimed.part,
-        tries: claimed.tries,
-        maybe_sent: claimed.maybe_sent,
-        step,
-        attempt: Some(Attempt { started_at: claimed.due_at, finished_at: later(claimed.due_at, 1), report }),
-    }
+    let attempt = Attempt { started_at: claimed.due_at, finished_at: later(claimed.due_at, 1), report };
+    Settlement::of(claimed, step, Some(attempt))
 }
 
 pub(crate) fn sent(wa_id: &str) -> Outcome {

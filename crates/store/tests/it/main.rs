@@ -10,6 +10,8 @@ mod actions;
 
 mod access_keys;
 
+mod backlog;
+
 mod careful;
 
 mod channels;
@@ -17,6 +19,8 @@ mod channels;
 mod claims;
 
 mod expiry;
+
+mod explain;
 
 mod fixtures;
 

@@ -97,6 +97,13 @@ async fn what_is_held_is_found_page_by_page_and_planned_under_its_claim_and_leas
     assert_eq!(f.store.plan_anew(&superseded, &plans).await.expect("asked"), 0);
     assert_eq!(f.store.plan_anew(&lease, &plans).await.expect("planned"), 1, "another claim, another time");
     assert_eq!(f.database.number("SELECT count(*) FROM outbox WHERE due_reason = 'quiet_hours'").await, 2);
+    let noted = format!(
+        "SELECT count(*) FROM message_events WHERE message_id = '{}' AND event = 'planned' AND waited_for = 'quiet_hours'
+        AND due_at = '{end}' AND reason = 'requested' AND until = '{}'",
+        held[0].id,
+        later(end, -500)
+    );
+    assert_eq!((f.database.number(&noted).await, f.rows("message_events").await), (1, 1));
     f.store.note_planned(&lease, f.store.now()).await.expect("noted");
 }
 

@@ -6,7 +6,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::content::LongitudeSpelling;
 use domain::id::ChannelId;
-use domain::limits::{MESSAGES_PER_SECOND_DEFAULT, MESSAGES_PER_SECOND_MAX};
+use domain::limits::{BACKLOG_DEFAULT, BACKLOG_MAX, MESSAGES_PER_SECOND_DEFAULT, MESSAGES_PER_SECOND_MAX};
 use domain::message::MessageType;
 use domain::phone::PhoneNumber;
 use domain::spacing::{RECIPIENT_BURST_MAX, RECIPIENT_INTERVAL_SECONDS_MAX, RecipientRate};
@@ -42,6 +42,7 @@ struct ChannelRequest {
     provider_key: Option<SecretString>,
     account_limit: AccountLimit,
     recipient_rate: Option<RecipientRate>,
+    backlog_max: Option<u32>,
 }
 
 /// What a request says of the rate of all channels with the same provider key.
@@ -109,6 +110,7 @@ pub(crate) async fn create_channel(
         longitude_spelling: read.longitude_spelling.unwrap_or_default(),
         account_messages_per_second: read.account_limit.over(None),
         recipient_rate: read.recipient_rate.unwrap_or_default(),
+        backlog_max: read.backlog_max.unwrap_or(BACKLOG_DEFAULT),
     };
     let (id, connector) = (ChannelId(Uuid::new_v4()), Uuid::new_v4());
     let made = api.store.create_channel(workspace, id, connector, &settings, &key, &act("channel.create")).await?;
@@ -151,6 +153,7 @@ pub(crate) async fn update_channel(
         longitude_spelling: read.longitude_spelling.unwrap_or(now.longitude_spelling),
         account_messages_per_second: read.account_limit.over(now.account_messages_per_second),
         recipient_rate: read.recipient_rate.unwrap_or(now.recipient_rate),
+        backlog_max: read.backlog_max.unwrap_or(now.backlog_max),
     };
     if settings == before.settings && read.provider_key.is_none() {
         // Nothing changes, so whoever sends for the channel is not disturbed.
@@ -240,6 +243,7 @@ fn read(body: &Value, violations: &mut Violations) -> ChannelRequest {
     });
     let account_limit = account_limit(&mut fields, violations);
     let recipient_rate = recipient_rate(&mut fields, violations);
+    let backlog_max = number(&mut fields, "backlogMax", 1..=BACKLOG_MAX, violations);
     fields.finish(violations);
     ChannelRequest {
         name,
@@ -251,6 +255,7 @@ fn read(body: &Value, violations: &mut Violations) -> ChannelRequest {
         provider_key,
         account_limit,
         recipient_rate,
+        backlog_max,
     }
 }
 
@@ -312,6 +317,7 @@ fn view(channel: &Channel) -> Value {
             "intervalSeconds": settings.recipient_rate.interval_seconds,
             "burst": settings.recipient_rate.burst
         },
+        "backlogMax": settings.backlog_max,
         "createdAt": instant(channel.created_at),
         "updatedAt": instant(channel.updated_at)
     })

@@ -149,6 +149,10 @@ async fn quiet_hours_and_plans_are_answered_as_documented() {
     }
     let mut marketing = message();
     marketing["meta"] = json!({ "extraInformation": { "useCase": "marketing" } });
+    let sent = harness.send(&message()).await.expect(202);
+    let explained = harness.get(&format!("{}/{}/explain", harness.tenant.messages_path(), text(&sent, "id"))).await;
+    explained.expect(200);
+    check(&document, "GET", &format!("{MESSAGE}/explain"), &explained);
     for validity in [json!(60), json!(86_400), json!("a day")] {
         marketing["validity"] = validity;
         let path = format!("{}?dryRun=true&at=2026-11-20T20:00:00Z", harness.tenant.messages_path());
