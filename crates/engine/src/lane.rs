@@ -440,8 +440,8 @@ impl<P: Provider> Lane<P> {
         if !ready.is_claimed_to_end {
             ready.message.tries = ready.message.tries.saturating_sub(1);
         }
-        // What an operator holds would not have gone through an open gate either.
-        let is_held = ready.message.waited_for == DueReason::Held;
+        // What an operator or a pause holds would not have gone through an open gate either.
+        let is_held = matches!(ready.message.waited_for, DueReason::Held | DueReason::Paused);
         let gate = self.gatekeeper.gate().filter(|_| !is_held);
         let failure = decision::expired(&ready.progress(), gate.map(|gate| gate.reason));
         self.settle(ready, Step::Failed(failure), None).await;

@@ -95,7 +95,6 @@ async fn each_wait_closes_its_gate() {
         ("order", "recipientRate", Some(far), "recipientRate", "channel.recipientRate: no spacing"),
         ("back_off", "schedule", Some(far), "backOff", "pause after try 2"),
         ("held", "hold", None, "hold", "held by operator"),
-        ("paused", "hold", Some(far), "hold", "a pause of one of its tags"),
     ] {
         let wait = format!("UPDATE outbox SET claim = 3, tries = 2, due_reason = '{reason}', due_at = '{far}'");
         harness.database.execute(&wait).await;
@@ -107,6 +106,14 @@ async fn each_wait_closes_its_gate() {
         let delays = &explained["delays"];
         assert!(CAUSES.iter().all(|other| *other == cause || delays[*other] == 0.0), "{reason}: {delays}");
     }
+    harness.database.execute("UPDATE outbox SET due_reason = 'requested', due_at = created_at FROM messages m WHERE m.message_id = outbox.message_id").await;
+    let pauses = format!("/workspaces/{}/pauses", harness.tenant.workspace);
+    let pause = json!({ "scope": "workspace", "reason": "the offer is wrong", "until": far.to_string() });
+    let id = harness.ask(Method::POST, &pauses, Some(&pause)).await.expect(201)["id"].clone();
+    let explained = harness.explain(&path).await;
+    assert_eq!((closed(&explained), &explained["sendAt"]), (vec!["hold"], &json!(far.to_string())));
+    let setting = format!("pause {} of the workspace: the offer is wrong", id.as_str().unwrap());
+    assert_eq!(explained["gates"][3]["setting"], setting);
     harness.database.execute("DELETE FROM outbox").await;
     let mut scheduled = message();
     scheduled["scheduledFor"] = json!(far.to_string());
