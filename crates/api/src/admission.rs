@@ -129,7 +129,7 @@ pub(crate) async fn outlooks<'a>(
     messages: impl Iterator<Item = Option<&'a NewMessage>>,
     now: Timestamp,
 ) -> Result<Vec<Option<Outlook>>, Full> {
-    match api.backlogs.of(&api.store, channel).await {
+    match api.backlogs.known(&api.store, channel).await {
         Some(seen) => seen.admit_all(&channel.settings, messages, now),
         None => Ok(messages.map(|_| None).collect()),
     }

@@ -118,6 +118,10 @@ impl Served {
 
 /// The one table of what is served.
 fn resources() -> Vec<Served> {
+    [of_messages(), of_workspaces(), of_operators()].into_iter().flatten().collect()
+}
+
+fn of_messages() -> Vec<Served> {
     vec![
         resource("/workspaces/{workspaceId}/channels/{channelId}/messages", "GET, POST")
             .route(web::post().to(messages::send_message))
@@ -144,6 +148,11 @@ fn resources() -> Vec<Served> {
         // Before the channel, whose id it would otherwise be taken for.
         resource("/workspaces/{workspaceId}/channels/messages", "GET")
             .route(web::get().to(message_lists::list_workspace_messages)),
+    ]
+}
+
+fn of_workspaces() -> Vec<Served> {
+    vec![
         resource("/workspaces/{workspaceId}/channels", "GET").route(web::get().to(channels::list_channels)),
         resource("/workspaces/{workspaceId}/channels/{channelId}", "GET").route(web::get().to(channels::get_channel)),
         resource("/workspaces/{workspaceId}/channels/{channelId}/contacts/{contactId}", "GET")
@@ -166,6 +175,11 @@ fn resources() -> Vec<Served> {
             .route(web::post().to(uploads::refuse_channel_upload)),
         resource("/workspaces/{workspaceId}/channel-media/presigned-upload", "POST")
             .route(web::post().to(uploads::refuse_workspace_upload)),
+    ]
+}
+
+fn of_operators() -> Vec<Served> {
+    vec![
         resource("/admin/workspaces", "GET, POST")
             .route(web::post().to(admin::workspaces::create_workspace))
             .route(web::get().to(admin::workspaces::list_workspaces)),

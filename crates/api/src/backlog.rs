@@ -1,7 +1,8 @@
-//! What waits on channels, remembered: so that an accept costs no query.
+//! What waits on channels, remembered: so that an accept waits for no query, save the first one of a channel.
 //!
-//! Counted anew while requests come, at most every second and ten times as long apart as it takes; what is accepted here
-//! meanwhile is added. What other replicas accept is seen with the next count. Without a count nothing is refused.
+//! Counted anew beside requests while they come, at most every second and ten times as long apart as it takes; what is
+//! accepted here meanwhile is added. What other replicas accept is seen with the next count. Without a count nothing is
+//! refused. Whoever counts waits for a turn, here and elsewhere: connections are for accepting and sending first.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +14,9 @@ use jiff::Timestamp;
 use store::Store;
 use store::backlog::{Backlog, SharedLimit};
 use store::channel::Channel;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use crate::errors::ApiError;
 
 /// Between two counts of a channel at least.
 const REST_MIN: Duration = Duration::from_secs(1);
@@ -23,6 +26,12 @@ const REST_FACTOR: u32 = 10;
 const GRACE: Duration = Duration::from_secs(10);
 /// Requests wait for a count that takes no longer than this.
 const COUNT_WAIT: Duration = Duration::from_secs(1);
+/// An accept goes by what was counted so long ago; what is older is not asked: much may have been sent since.
+const KNOWN_FOR: Duration = Duration::from_secs(60);
+/// Counts at the same time, of all channels.
+const COUNTS_MAX: usize = 2;
+/// Whoever counts for one request waits no longer than this for a turn.
+const TURN_WAIT: Duration = Duration::from_secs(2);
 /// A count that takes longer has broken down.
 const COUNT_MAX: Duration = Duration::from_secs(300);
 /// A channel that shares no limit is asked again whether it does after this time.
@@ -69,12 +78,22 @@ impl Since {
 }
 
 /// What is remembered of channels. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Backlogs(Arc<Mutex<HashMap<ChannelId, Entry>>>);
+#[derive(Clone, Debug)]
+pub(crate) struct Backlogs {
+    entries: Arc<Mutex<HashMap<ChannelId, Entry>>>,
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Backlogs {
+    fn default() -> Self {
+        Self { entries: Arc::default(), turns: Arc::new(Semaphore::new(COUNTS_MAX)) }
+    }
+}
 
 #[derive(Debug)]
 struct Entry {
     seen: Option<Seen>,
+    seen_at: Instant,
     believed_until: Instant,
     count_at: Instant,
     /// When the count under way began.
@@ -88,6 +107,7 @@ impl Entry {
     fn new(now: Instant) -> Self {
         Self {
             seen: None,
+            seen_at: now,
             believed_until: now,
             count_at: now,
             counting_since: None,
@@ -112,27 +132,35 @@ impl Entry {
 }
 
 impl Backlogs {
+    /// A turn to count for one request.
+    ///
+    /// # Errors
+    /// When too many count.
+    pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let turn = tokio::time::timeout(TURN_WAIT, self.turns.clone().acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or(ApiError::Unavailable)
+    }
+
+    /// What is known of what waits on a channel; waits only where it was never counted.
+    pub(crate) async fn known(&self, store: &Store, channel: &Channel) -> Option<Seen> {
+        let (known, age) = {
+            let now = Instant::now();
+            let mut entries = self.lock();
+            let entry = self.entry(&mut entries, store, channel, now);
+            (entry.seen.clone(), now - entry.seen_at)
+        };
+        match known {
+            Some(seen) => (age < KNOWN_FOR).then_some(seen),
+            None => self.of(store, channel).await,
+        }
+    }
+
     /// What waits on a channel; `None` when it cannot be counted in time.
     pub(crate) async fn of(&self, store: &Store, channel: &Channel) -> Option<Seen> {
         let (counted, left) = {
             let now = Instant::now();
             let mut entries = self.lock();
-            if entries.len() >= CHANNELS_MAX && !entries.contains_key(&channel.id) {
-                entries.clear();
-            }
-            let entry = entries.entry(channel.id).or_insert_with(|| Entry::new(now));
-            if entry.is_overdue(now) {
-                entry.counting_since = Some(now);
-                let since = entry.seen.as_ref().map(|seen| seen.since).unwrap_or_default();
-                let asks_limit = entry.asks_limit(now);
-                let (backlogs, store) = (self.clone(), store.clone());
-                let asked = Asked {
-                    workspace: channel.workspace,
-                    channel: channel.id,
-                    enough: u64::from(channel.settings.backlog_max),
-                };
-                tokio::spawn(async move { backlogs.count(&store, asked, since, asks_limit.then_some(now)).await });
-            }
+            let entry = self.entry(&mut entries, store, channel, now);
             let left = entry.counting_since.map(|since| COUNT_WAIT.saturating_sub(now - since));
             match (entry.believed(now), left.filter(|left| !left.is_zero())) {
                 (Some(seen), _) => return Some(seen),
@@ -146,6 +174,33 @@ impl Backlogs {
         self.lock().get(&channel.id).and_then(|entry| entry.believed(Instant::now()))
     }
 
+    /// The entry of a channel, which is counted anew beside if it is time.
+    fn entry<'a>(
+        &self,
+        entries: &'a mut HashMap<ChannelId, Entry>,
+        store: &Store,
+        channel: &Channel,
+        now: Instant,
+    ) -> &'a mut Entry {
+        if entries.len() >= CHANNELS_MAX && !entries.contains_key(&channel.id) {
+            entries.clear();
+        }
+        let entry = entries.entry(channel.id).or_insert_with(|| Entry::new(now));
+        if entry.is_overdue(now) {
+            entry.counting_since = Some(now);
+            let since = entry.seen.as_ref().map(|seen| seen.since).unwrap_or_default();
+            let asks_limit = entry.asks_limit(now);
+            let (backlogs, store) = (self.clone(), store.clone());
+            let asked = Asked {
+                workspace: channel.workspace,
+                channel: channel.id,
+                enough: u64::from(channel.settings.backlog_max),
+            };
+            tokio::spawn(async move { backlogs.count(&store, asked, since, asks_limit.then_some(now)).await });
+        }
+        entry
+    }
+
     /// A message was accepted here, which may go from an instant on.
     pub(crate) fn note(&self, channel: ChannelId, lane: Lane, due_at: Timestamp, now: Timestamp) {
         if let Some(seen) = self.lock().get_mut(&channel).and_then(|entry| entry.seen.as_mut()) {
@@ -155,6 +210,7 @@ impl Backlogs {
 
     /// Counts a channel. What was accepted before it began is in the count; what is accepted meanwhile may be, too.
     async fn count(&self, store: &Store, asked: Asked, before: Since, asks_limit: Option<Instant>) {
+        let Ok(_turn) = self.turns.clone().acquire_owned().await else { return };
         let began = Instant::now();
         let counted = async {
             let backlog = store.backlog(asked.channel, asked.enough).await?;
@@ -181,6 +237,7 @@ impl Backlogs {
                 };
                 entry.limit_asked_at = asks_limit.or(entry.limit_asked_at);
                 entry.seen = Some(Seen { counted: Arc::new(backlog), limit, since });
+                entry.seen_at = began;
                 entry.believed_until = now + rest + GRACE;
             }
             Err(error) => tracing::warn!(%error, channel = %asked.channel, "what waits on a channel cannot be counted"),
@@ -189,7 +246,7 @@ impl Backlogs {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ChannelId, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -85,9 +85,11 @@ async fn count(
     selector: Selector,
 ) -> Result<HttpResponse, ApiError> {
     refuse_replays_of_inactive(channel, kind)?;
+    let turn = api.backlogs.turn().await?;
     let Some(counted) = api.store.count_action(channel, kind, &selector, SAMPLE_MAX).await? else {
         return Err(ApiError::violation(".selector", "looks over too many messages: narrow it by startAt and endAt"));
     };
+    drop(turn);
     let now = api.store.now();
     let action = Action {
         id: ActionId(Uuid::new_v4()),

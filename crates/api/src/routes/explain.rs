@@ -140,8 +140,11 @@ impl<'a> Explained<'a> {
         let timing = self.timing();
         let seen = api.backlogs.of(&api.store, self.channel).await;
         let rate = rate_thousandths(settings, seen.as_ref().and_then(|seen| seen.limit.as_deref()));
-        let queue = match self.standing.filter(|standing| standing.reason != DueReason::Claimed) {
+        let hold = self.hold(timing.asked_at);
+        let is_held = hold.as_ref().is_some_and(|hold| hold.until.is_none());
+        let queue = match self.standing.filter(|standing| standing.reason != DueReason::Claimed && !is_held) {
             Some(Standing { lane, due_at, .. }) => {
+                let _turn = api.backlogs.turn().await?;
                 let before = (due_at, self.message.id);
                 let counted = api.store.backlog_before(self.channel.id, lane, before, COUNTED_MAX).await?;
                 Some(queue(&counted, rate))
@@ -150,7 +153,6 @@ impl<'a> Explained<'a> {
         };
         let place = self.place(api, &timing).await?;
         let waiting = self.message.waiting.as_ref();
-        let hold = self.hold(timing.asked_at);
         Ok(Prospect {
             now: self.now,
             timing,
