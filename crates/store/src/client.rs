@@ -52,7 +52,7 @@ impl Store {
         let pool = database.pool(pool_size)?;
         let clock = DatabaseClock::new(Timestamp::UNIX_EPOCH, Instant::now());
         let store = Self { pool, database, clock, vault, metrics, serving: Count::default() };
-        // The first reading waits for the connection and is off by half of that; the second one counts.
+        // Of two the better one counts.
         store.read_clock().await?;
         store.read_clock().await?;
         Ok(store)
@@ -87,11 +87,24 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn read_clock(&self) -> Result<Timestamp, Error> {
-        let before = Instant::now();
-        let row = self.one(READ_CLOCK, &[]).await?;
-        let here = before + before.elapsed() / 2;
-        let database: Timestamp = get(&row, 0)?;
-        self.clock.set(database, here);
+        let name = name_of(READ_CLOCK);
+        let client = self.borrow(name).await?;
+        let reading = async {
+            // Whatever is waited for before the question is not the way of the answer.
+            let of_statement = |error| Error::of_statement(name, error);
+            let statement = client.prepare_cached(READ_CLOCK).await.map_err(of_statement)?;
+            let asked_at = Instant::now();
+            let row = client.query_one(&statement, &[]).await.map_err(of_statement)?;
+            Ok((get::<Timestamp>(&row, 0)?, asked_at, Instant::now()))
+        };
+        let started = Instant::now();
+        let result = match tokio::time::timeout(ANSWER_WAIT, reading).await {
+            Ok(result) => result,
+            Err(_) => return Err(self.abandon(client, name)),
+        };
+        self.observe(name, started, &result);
+        let (database, asked_at, answered_at) = result?;
+        self.clock.take(database, asked_at, answered_at);
         Ok(database)
     }
 
