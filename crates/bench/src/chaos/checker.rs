@@ -2,7 +2,7 @@
 //!
 //! | rule | invariant of the failure model |
 //! | --- | --- |
-//! | `lost`, `stuck` | I1, I11: what was acknowledged has ended or visibly waits; what is due does not lie about |
+//! | `lost`, `stuck`, `overdue` | I1, I11: what was acknowledged has ended or visibly waits; what is due does not lie about |
 //! | `unexpected` | I2: one message a key, the same id in every answer, nothing that nobody handed in |
 //! | `changed`, `out_of_order` | I3: one upstream id a part, with one content; parts in their order |
 //! | `overlapping` | I4 |
@@ -63,6 +63,8 @@ pub(crate) struct Findings {
     pub(crate) early: Vec<String>,
     /// Called after its validity.
     pub(crate) late: Vec<String>,
+    /// Tried later than liveness allows.
+    pub(crate) overdue: Vec<String>,
     /// Numbers that sent more in a second than their channel may.
     pub(crate) overshooting: Vec<String>,
     /// Said to have failed for sure, and delivered.

@@ -121,7 +121,7 @@ impl Client {
         let door = self.doors.get(request.channel).ok_or("no such channel")?;
         let (path, body) = match bodies.as_slice() {
             [one] => ("messages", one.to_string()),
-            many => ("batch/messages", json!(many).to_string()),
+            many => ("batch/messages", json!({ "messageRequests": many }).to_string()),
         };
         let keys: Vec<&str> = request.orders.iter().map(|order| order.key.as_str()).collect();
         self.until_clear(door, &format!("{}/{path}", door.path), &body, &keys).await?;

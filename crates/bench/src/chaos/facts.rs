@@ -7,10 +7,12 @@ pub(crate) mod journal;
 
 use std::collections::HashMap;
 
+use serde::Serialize;
+
 use super::ledger::Line;
 
 /// A request that the upstream read.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub(crate) struct Call {
     /// When, microseconds since 1970.
     pub(crate) at: i64,
@@ -31,7 +33,7 @@ pub(crate) struct Call {
 }
 
 /// A stored message.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub(crate) struct Message {
     pub(crate) id: String,
     /// The `messageId` it came under.
@@ -46,7 +48,7 @@ pub(crate) struct Message {
 }
 
 /// A row of what waits.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub(crate) struct Waiting {
     pub(crate) message: String,
     pub(crate) due_at: i64,
@@ -56,7 +58,7 @@ pub(crate) struct Waiting {
 }
 
 /// A record of a call.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub(crate) struct Attempt {
     pub(crate) message: String,
     pub(crate) claim: i64,
@@ -67,7 +69,7 @@ pub(crate) struct Attempt {
 }
 
 /// Everything known after a run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Facts {
     pub(crate) ledger: Vec<Line>,
     pub(crate) calls: Vec<Call>,
@@ -78,6 +80,8 @@ pub(crate) struct Facts {
     pub(crate) ended_before: HashMap<String, String>,
     /// When the rows were read.
     pub(crate) judged_at: i64,
+    /// When the last fault was over.
+    pub(crate) faults_ended_at: i64,
 }
 
 /// Status of a message that has not ended.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cluster::Cluster;
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
 use super::client::{Door, http};
@@ -19,6 +20,8 @@ use super::proxy::pump::Protocol;
 pub(crate) const REPLICAS: usize = 3;
 /// Highest rate of each channel, messages a second: low enough that a limit that is not kept is seen.
 pub(crate) const CHANNEL_RATE: usize = 100;
+/// Requests a second of a workspace: more than ever come, so that none is turned away.
+const POSTS_PER_SECOND: usize = 5_000;
 const DATABASE: &str = "tuma";
 /// 32 bytes in base64 that protect nothing.
 const SECRET_KEY: &str = "Y2hhb3MgY2hhb3MgY2hhb3MgY2hhb3MgY2hhb3M1Njc=";
@@ -110,6 +113,8 @@ impl Stage {
         for name in ["even", "odd"] {
             let workspace = self.admin("/admin/workspaces", &json!({ "name": name })).await?;
             let id = text(&workspace, "id")?;
+            let limits = json!({ "requestLimits": { "postsPerSecond": POSTS_PER_SECOND, "getsPerSecond": 50 } });
+            self.change(&format!("/admin/workspaces/{id}"), &limits).await?;
             let key = self.admin(&format!("/admin/workspaces/{id}/access-keys"), &json!({ "name": name })).await?;
             workspaces.push((id, text(&key, "accessKey")?));
         }
@@ -144,7 +149,7 @@ impl Stage {
 
     /// Puts a script in force in the sandbox, past the proxy.
     pub(crate) async fn script(&self, script: &Value) -> Result<(), String> {
-        self.post(format!("{}/_sandbox/script", self.sandbox), None, script).await.map(drop)
+        self.send(self.http.post(format!("{}/_sandbox/script", self.sandbox)), script).await.map(drop)
     }
 
     /// Waits until a replica is ready.
@@ -155,15 +160,19 @@ impl Stage {
 
     async fn admin(&self, path: &str, body: &Value) -> Result<Value, String> {
         let base = self.bases.first().ok_or("no replica")?;
-        self.post(format!("{base}{path}"), Some(ADMIN_TOKEN), body).await
+        self.send(self.http.post(format!("{base}{path}")).bearer_auth(ADMIN_TOKEN), body).await
     }
 
-    async fn post(&self, url: String, token: Option<&str>, body: &Value) -> Result<Value, String> {
-        let mut posting = self.http.post(&url).header("content-type", "application/json").body(body.to_string());
-        if let Some(token) = token {
-            posting = posting.bearer_auth(token);
-        }
-        let answer = posting.send().await.map_err(|error| format!("{url}: {error}"))?;
+    async fn change(&self, path: &str, body: &Value) -> Result<(), String> {
+        let base = self.bases.first().ok_or("no replica")?;
+        self.send(self.http.patch(format!("{base}{path}")).bearer_auth(ADMIN_TOKEN), body).await.map(drop)
+    }
+
+    async fn send(&self, request: RequestBuilder, body: &Value) -> Result<Value, String> {
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        let request = request.build().map_err(|error| error.to_string())?;
+        let url = request.url().to_string();
+        let answer = self.http.execute(request).await.map_err(|error| format!("{url}: {error}"))?;
         let (status, text) = (answer.status(), answer.text().await.map_err(|error| error.to_string())?);
         if !status.is_success() {
             return Err(format!("{url}: {status}: {text}"));

@@ -90,7 +90,7 @@ pub(crate) fn failures(found: &Findings, expected: Expected, struck: &Struck, re
 }
 
 /// Rules that nothing excuses.
-fn rules(found: &Findings) -> [(&'static str, &[String]); 14] {
+fn rules(found: &Findings) -> [(&'static str, &[String]); 15] {
     [
         ("lost", &found.lost),
         ("stuck", &found.stuck),
@@ -103,6 +103,7 @@ fn rules(found: &Findings) -> [(&'static str, &[String]); 14] {
         ("turnedBack", &found.turned_back),
         ("early", &found.early),
         ("late", &found.late),
+        ("overdue", &found.overdue),
         ("overshoot", &found.overshooting),
         ("misjudged", &found.misjudged),
         ("phantom", &found.phantom),

@@ -156,6 +156,17 @@ fn a_call_before_its_time_is_early_and_one_after_its_validity_late() {
 }
 
 #[test]
+fn a_message_that_is_not_tried_for_too_long_is_overdue() {
+    check(|facts| facts.calls[0].at = NOW + 65 * SECOND, |found| found.overdue.len(), 0);
+    check(|facts| facts.calls[0].at = NOW + 65 * SECOND + 1, |found| found.overdue.len(), 1);
+    let later = |facts: &mut Facts| {
+        facts.calls[0].at = NOW + 75 * SECOND;
+        facts.faults_ended_at = NOW + 10 * SECOND;
+    };
+    check(later, |found| found.overdue.len(), 0);
+}
+
+#[test]
 fn more_than_the_rate_in_a_second_overshoots() {
     check(|facts| facts.calls[2].at = NOW + SECOND + 949_999, |found| found.overshooting.len(), 1);
     check(|facts| facts.calls[2].at = NOW + SECOND + 950_000, |found| found.overshooting.len(), 0);

@@ -8,6 +8,8 @@ use crate::chaos::facts::Facts;
 
 /// Tolerance of instants, microseconds (failure model, I6): a call is on its way for a while.
 const TOLERANCE: i64 = 50_000;
+/// After the faults are over, or when it is due, a message is tried within this time, microseconds (failure model, I11).
+const TRIED_WITHIN: i64 = 65_000_000;
 /// A second, less the same tolerance at its end.
 const WINDOW: i64 = 1_000_000 - TOLERANCE;
 
@@ -18,12 +20,16 @@ pub(super) fn judge(facts: &Facts, index: &Index<'_>, channel_rate: usize, findi
         let mut first = None;
         for call in calls {
             first = Some(first.map_or(call.at, |first: i64| first.min(call.at)));
-            if call.at < free_at - TOLERANCE {
-                findings.early.push(format!("{}: {} µs", message.id, free_at - call.at));
+            // Only a requested time is a promise: an id and its `created_at` come from a clock that was read before.
+            if let Some(requested) = message.scheduled_for.filter(|at| call.at < at - TOLERANCE) {
+                findings.early.push(format!("{}: {} µs", message.id, requested - call.at));
             }
             if call.at > message.expires_at + TOLERANCE {
                 findings.late.push(format!("{}: {} µs", message.id, call.at - message.expires_at));
             }
+        }
+        if first.is_some_and(|at| at > free_at.max(facts.faults_ended_at) + TRIED_WITHIN) {
+            findings.overdue.push(message.id.clone());
         }
         findings.waits.extend(first.map(|at| (at - free_at).max(0) / 1000));
     }

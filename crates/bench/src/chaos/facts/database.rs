@@ -1,12 +1,18 @@
 //! Reads rows, past the proxy and past tuma.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use tokio_postgres::{Client, NoTls, Row};
 
 use super::{Attempt, Facts, Message, Waiting};
 use crate::chaos::clock;
+use crate::chaos::scenario::rest;
+
+/// A server may repeat its log for so long.
+const RECOVERY: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(50);
 
 const MESSAGES: &str = "SELECT m.message_id::text, k.message_key, m.status, m.failure_code, m.parts,
     (extract(epoch FROM m.scheduled_for) * 1000000)::bigint, (extract(epoch FROM m.expires_at) * 1000000)::bigint,
@@ -43,11 +49,19 @@ struct Part {
 pub(crate) struct Rows(Client);
 
 impl Rows {
-    /// Connects; the connection ends with it.
+    /// Connects, as soon as the server has recovered from what was done to it; the connection ends with it.
     pub(crate) async fn connect(url: &str) -> Result<Self, String> {
-        let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(|error| error.to_string())?;
-        tokio::spawn(connection);
-        Ok(Self(client))
+        let deadline = Instant::now() + RECOVERY;
+        loop {
+            match tokio_postgres::connect(url, NoTls).await {
+                Ok((client, connection)) => {
+                    tokio::spawn(connection);
+                    return Ok(Self(client));
+                }
+                Err(_) if Instant::now() < deadline => rest(LOOK).await,
+                Err(error) => return Err(error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string)),
+            }
+        }
     }
 
     /// Whether commits are on disk when they are answered.

@@ -15,13 +15,14 @@ use crate::chaos::order::mark;
 use crate::chaos::scenario::{ordinary, rest};
 use crate::chaos::verdict::Struck;
 
-/// Calls with a refused key that a channel may make: those under way, and a probe a minute (failure model, F32).
-const REFUSED_CALLS_MAX: usize = 10;
 /// How the upstream names a refused key, and too high a rate.
 const KEY_REFUSED: &str = "invalidCredentials";
 const TOO_MANY: u16 = 429;
+/// A refused key is tried again after this time, microseconds (contract, section 9).
+const PROBE: i64 = 60_000_000;
 /// A channel's calls under way when its gate closes may arrive for so long, microseconds.
 const UNDER_WAY: i64 = 500_000;
+const SECOND: i64 = 1_000_000;
 /// Instants are compared with this tolerance, microseconds.
 const TOLERANCE: i64 = 50_000;
 /// Pause where the upstream names none that makes sense: half of tuma's first one, microseconds.
@@ -69,9 +70,11 @@ pub(crate) async fn refuse_keys(strike: &mut Strike<'_>) -> Result<Struck, Strin
     if ended > 0 {
         wrong.push(format!("{ended} messages ended while the key was refused"));
     }
-    for (number, count) in &refused {
-        if *count > REFUSED_CALLS_MAX {
-            wrong.push(format!("{number} made {count} calls with a refused key"));
+    for number in refused.keys() {
+        let own: Vec<&Call> = calls.iter().filter(|call| call.from == *number).collect();
+        let ignored = ignored(&own, |call| (call.outcome == KEY_REFUSED).then_some(call.at + PROBE));
+        if ignored > 0 {
+            wrong.push(format!("{number} made {ignored} calls between probes of a refused key"));
         }
     }
     let told = json!({ "refusedCalls": refused, "waitingThen": waiting });
@@ -95,7 +98,7 @@ pub(crate) async fn limit_rates(strike: &mut Strike<'_>) -> Result<Struck, Strin
         let limited = own.iter().filter(|call| call.answer_status == Some(TOO_MANY)).count();
         faults += limited as u64;
         let ends = (variant.retry_after == Some(DATE)).then_some(until);
-        let ignored = ignored(&own, *variant, ends);
+        let ignored = ignored(&own, |call| variant.asked(call, ends));
         let name = variant.retry_after.unwrap_or("none");
         told[name] = json!({ "limited": limited, "ignored": ignored });
         if limited == 0 {
@@ -108,26 +111,28 @@ pub(crate) async fn limit_rates(strike: &mut Strike<'_>) -> Result<Struck, Strin
     Ok(Struck { faults, told, wrong })
 }
 
-/// Calls that came in a pause that was asked for.
-fn ignored(calls: &[&Call], variant: Variant, ends: Option<i64>) -> usize {
+impl Variant {
+    /// The end of the pause that the answer to a call asked for; `ends` is the date that it named.
+    fn asked(self, call: &Call, ends: Option<i64>) -> Option<i64> {
+        if call.answer_status != Some(TOO_MANY) {
+            return None;
+        }
+        let answered = call.ended_at.unwrap_or(call.at);
+        // A date is whole seconds; one that is past asks for nothing.
+        let date = ends.map(|ends| ends / SECOND * SECOND);
+        Some(date.map_or(answered + self.pause, |date| date.max(answered + BACK_OFF)))
+    }
+}
+
+/// Calls that came in a pause that was asked for; `asked` tells when the pause is over that an answer asked for.
+fn ignored(calls: &[&Call], asked: impl Fn(&Call) -> Option<i64>) -> usize {
     let (mut closed, mut ignored) = (None, 0);
     for call in calls {
         match closed {
             Some((since, until)) if call.at < until => {
                 ignored += usize::from(call.at > since + UNDER_WAY && call.at < until - TOLERANCE);
             }
-            Some(_) | None if call.answer_status == Some(TOO_MANY) => {
-                let answered = call.ended_at.unwrap_or(call.at);
-                // A date is whole seconds; one that is past asks for nothing.
-                let asked = ends.map(|ends| ends / 1_000_000 * 1_000_000).filter(|ends| *ends > answered);
-                let until = match (ends, asked) {
-                    (Some(_), Some(asked)) => asked,
-                    (Some(_), None) => answered + BACK_OFF,
-                    (None, _) => answered + variant.pause,
-                };
-                closed = Some((answered, until));
-            }
-            Some(_) | None => closed = None,
+            Some(_) | None => closed = asked(call).map(|until| (call.ended_at.unwrap_or(call.at), until)),
         }
     }
     ignored
@@ -172,7 +177,8 @@ mod tests {
         let check = |at: &[(i64, u16)], expected| {
             let calls: Vec<Call> = at.iter().map(|(millis, status)| call(millis * 1000, *status)).collect();
             let calls: Vec<&Call> = calls.iter().collect();
-            assert_eq!(ignored(&calls, VARIANTS[0], None), expected, "{at:?}");
+            let found = ignored(&calls, |call| VARIANTS[0].asked(call, None));
+            assert_eq!(found, expected, "{at:?}");
         };
         check(&[(0, 429), (400, 429), (5_000, 429), (10_000, 200), (10_001, 200)], 0);
         check(&[(0, 429), (600, 429)], 1);
