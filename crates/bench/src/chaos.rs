@@ -22,6 +22,8 @@ pub(crate) mod dice;
 
 pub(crate) mod facts;
 
+pub(crate) mod lag;
+
 pub(crate) mod ledger;
 
 pub(crate) mod nemesis;

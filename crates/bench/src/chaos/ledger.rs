@@ -107,7 +107,7 @@ mod tests {
         let (ledger, thread) = Ledger::begin(&path).expect("a ledger");
         let offered = Line::Offered { key: "k-1".to_owned(), at: 1, body_hash: "00".to_owned(), parts: 1 };
         ledger.keep(vec![offered.clone()]).await.expect("kept");
-        assert_eq!(read(&path).expect("lines"), [offered.clone()]);
+        assert_eq!(read(&path).expect("lines"), std::slice::from_ref(&offered));
         let refused = Line::Refused { key: "k-1".to_owned(), at: 2, status: 422, text: "no".to_owned() };
         ledger.note(vec![refused.clone()]).expect("noted");
         drop(ledger);

@@ -15,6 +15,7 @@ use super::client::{Client, Stop};
 use super::clock;
 use super::facts::database::Rows;
 use super::facts::{Facts, journal};
+use super::lag::Lag;
 use super::ledger::{self, Ledger, Line};
 use super::order::Orders;
 use super::process;
@@ -102,6 +103,7 @@ async fn play(scenario: Scenario, seed: u64, tier: Tier, folder: PathBuf) -> Res
     let plan = scenario.plan();
     let mut stage = Stage::set(folder, plan.channels).await?;
     let seen = Arc::new(Mutex::new(HashMap::new()));
+    let lag = Lag::watch();
     let witness = tokio::spawn(witness(stage.database_url(), seen.clone()));
     if !Rows::connect(&stage.database_url()).await?.is_durable().await? {
         return Err("the database does not keep what it commits".to_owned());
@@ -141,6 +143,7 @@ async fn play(scenario: Scenario, seed: u64, tier: Tier, folder: PathBuf) -> Res
         drained_seconds: drained_at.map(|at| seconds(at - faults_ended)),
     };
     let mut verdict = told(&found, plan.expected, &struck, recovery);
+    verdict["judgeLag"] = lag.told();
     verdict["wallSeconds"] = json!(began.elapsed().as_secs());
     let folder = stage.file("");
     let is_passed = failures(&found, plan.expected, &struck, recovery).is_empty();
