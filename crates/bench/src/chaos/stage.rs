@@ -121,7 +121,7 @@ impl Stage {
         for number in 0..channels {
             let (workspace, access_key) = &workspaces[number % workspaces.len()];
             let channel = json!({
-                "name": format!("channel {number}"), "number": self.number(number), "providerKey": PROVIDER_KEY,
+                "name": format!("channel {number}"), "number": format!("+{}", digits(number)), "providerKey": PROVIDER_KEY,
                 "messageType": "transactional", "messagesPerSecond": CHANNEL_RATE,
                 "recipientRate": { "intervalSeconds": 0, "burst": 1 }
             });
@@ -130,11 +130,6 @@ impl Stage {
             self.doors.push(Door { path, access_key: access_key.clone() });
         }
         Ok(())
-    }
-
-    /// The number that a channel sends from.
-    fn number(&self, channel: usize) -> String {
-        format!("+2547000{channel:05}")
     }
 
     /// Where the database itself is.
@@ -179,6 +174,11 @@ impl Stage {
         }
         serde_json::from_str(&text).map_err(|error| format!("{url}: {error}"))
     }
+}
+
+/// The number that a channel sends from, digits.
+pub(crate) fn digits(channel: usize) -> String {
+    format!("2547000{channel:05}")
 }
 
 fn text(answer: &Value, name: &str) -> Result<String, String> {

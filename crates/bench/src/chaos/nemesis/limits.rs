@@ -13,6 +13,7 @@ use crate::chaos::facts::database::Rows;
 use crate::chaos::facts::journal;
 use crate::chaos::order::mark;
 use crate::chaos::scenario::{ordinary, rest};
+use crate::chaos::stage::digits;
 use crate::chaos::verdict::Struck;
 
 /// How the upstream names a refused key, and too high a rate.
@@ -93,7 +94,7 @@ pub(crate) async fn limit_rates(strike: &mut Strike<'_>) -> Result<Struck, Strin
     let (mut wrong, mut told) = (Vec::new(), json!({}));
     let mut faults = 0;
     for (channel, variant) in VARIANTS.iter().enumerate() {
-        let number = format!("2547000{channel:05}");
+        let number = digits(channel);
         let own: Vec<&Call> = calls.iter().filter(|call| call.from == number && call.at >= began).collect();
         let limited = own.iter().filter(|call| call.answer_status == Some(TOO_MANY)).count();
         faults += limited as u64;
