@@ -49,6 +49,8 @@ pub(crate) struct Findings {
     pub(crate) unexplained: Vec<String>,
     /// Calls whose outcome nobody knew: recorded as unknown, or not recorded.
     pub(crate) ambiguous: usize,
+    /// Calls that were given up because the message's validity was over.
+    pub(crate) cut_short: usize,
     /// Parts that came with two contents, or ids with two parts.
     pub(crate) changed: Vec<String>,
     /// Parts that were called before the one before them was accepted.
@@ -67,6 +69,8 @@ pub(crate) struct Findings {
     pub(crate) overdue: Vec<String>,
     /// Numbers that sent more in a second than their channel may.
     pub(crate) overshooting: Vec<String>,
+    /// Numbers whose calls arrived closer together than they were made.
+    pub(crate) crowded: usize,
     /// Said to have failed for sure, and delivered.
     pub(crate) misjudged: Vec<String>,
     /// Recorded with an answer, though the upstream saw nothing.

@@ -80,6 +80,8 @@ pub(crate) struct Facts {
     pub(crate) ended_before: HashMap<String, String>,
     /// When the rows were read.
     pub(crate) judged_at: i64,
+    /// How late the judge's own timers were at the most, microseconds: as late may any arrival be.
+    pub(crate) lag: i64,
     /// When the last fault was over.
     pub(crate) faults_ended_at: i64,
 }

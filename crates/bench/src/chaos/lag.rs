@@ -38,6 +38,12 @@ impl Lag {
         Self { seen, watching }
     }
 
+    /// The most so far, microseconds.
+    pub(crate) fn most(&self) -> i64 {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.iter().max().and_then(|lag| i64::try_from(lag.as_micros()).ok()).unwrap_or_default()
+    }
+
     /// For verdicts, milliseconds.
     pub(crate) fn told(&self) -> Value {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();

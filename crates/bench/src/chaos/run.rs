@@ -134,7 +134,7 @@ async fn play(scenario: Scenario, seed: u64, tier: Tier, folder: PathBuf) -> Res
         ..Facts::default()
     };
     Rows::connect(&stage.database_url()).await?.read_into(&mut facts).await?;
-    facts.faults_ended_at = faults_ended;
+    (facts.faults_ended_at, facts.lag) = (faults_ended, lag.most());
     let evidence = serde_json::to_vec(&facts).map_err(|error| error.to_string())?;
     std::fs::write(stage.file("facts.json"), evidence).map_err(|error| error.to_string())?;
     let found = judge(&facts, CHANNEL_RATE);

@@ -118,7 +118,7 @@ pub(crate) fn told(found: &Findings, expected: Expected, struck: &Struck, recove
         "attempted": found.attempted, "acknowledged": found.acknowledged, "recovered": found.recovered,
         "unclearAnswers": found.unclear, "waiting": found.waiting,
         "calls": found.calls, "partsDelivered": found.delivered,
-        "ambiguous": found.ambiguous, "unrecorded": found.unrecorded,
+        "ambiguous": found.ambiguous, "cutByValidity": found.cut_short, "crowdedNumbers": found.crowded, "unrecorded": found.unrecorded,
         "duplicated": counted(&found.duplicated, found.delivered),
         "overlap": counted(&found.overlapping, found.calls),
         "waits": waits(&found.waits),

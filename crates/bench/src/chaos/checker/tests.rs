@@ -168,8 +168,54 @@ fn a_message_that_is_not_tried_for_too_long_is_overdue() {
 
 #[test]
 fn more_than_the_rate_in_a_second_overshoots() {
-    check(|facts| facts.calls[2].at = NOW + SECOND + 949_999, |found| found.overshooting.len(), 1);
-    check(|facts| facts.calls[2].at = NOW + SECOND + 950_000, |found| found.overshooting.len(), 0);
+    let third_begins = |at: i64| move |facts: &mut Facts| facts.attempts[2].started_at = at;
+    check(third_begins(NOW + SECOND + 949_999), |found| found.overshooting.len(), 1);
+    check(third_begins(NOW + SECOND + 950_000), |found| found.overshooting.len(), 0);
+    let unrecorded = |facts: &mut Facts| {
+        facts.attempts.pop();
+        facts.calls[2].at = NOW + SECOND + 949_999;
+    };
+    check(unrecorded, |found| found.overshooting.len(), 1);
+}
+
+#[test]
+fn arrivals_that_a_standing_machine_crowds_are_shown_and_too_many_of_them_overshoot() {
+    check(|facts| facts.calls[2].at = NOW + SECOND + 949_999, |found| found.crowded, 1);
+    check(|facts| facts.calls[2].at = NOW + SECOND + 949_999, |found| found.overshooting.len(), 0);
+    let many = |count: i64| {
+        move |facts: &mut Facts| {
+            facts.calls.extend((0..count).map(|number| call("p-1", NOW + (1 + number) * SECOND / 2)));
+            facts.attempts.clear();
+            let recorded = (0..count).map(|number| attempt("m-1", 0, number, NOW + number * 10 * SECOND, "sent"));
+            facts.attempts.extend(recorded);
+        }
+    };
+    // Two a second: ten in five seconds, and two tenths of a second more that are less than one.
+    check(many(7), |found| found.overshooting.iter().filter(|text| text.contains("arrived")).count(), 0);
+    check(many(8), |found| found.overshooting.iter().filter(|text| text.contains("arrived")).count(), 1);
+}
+
+#[test]
+fn a_call_that_ends_with_its_messages_validity_is_cut_short_and_not_ambiguous() {
+    let cut = |facts: &mut Facts| {
+        facts.attempts[0].outcome = "unknown".to_owned();
+        facts.messages[0].expires_at = facts.attempts[0].finished_at;
+    };
+    check(cut, |found| found.ambiguous, 0);
+    check(cut, |found| found.cut_short, 1);
+    check(|facts| facts.attempts[0].outcome = "unknown".to_owned(), |found| found.ambiguous, 1);
+}
+
+#[test]
+fn an_arrival_may_be_as_late_as_the_judge_itself() {
+    let late = |lag| {
+        move |facts: &mut Facts| {
+            facts.lag = lag;
+            facts.messages[0].expires_at = NOW + SECOND - 60_000;
+        }
+    };
+    check(late(9_999), |found| found.late.len(), 1);
+    check(late(10_000), |found| found.late.len(), 0);
 }
 
 #[test]
