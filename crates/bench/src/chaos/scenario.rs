@@ -51,6 +51,8 @@ pub enum Scenario {
     LostCommit,
     /// Some connections to PostgreSQL fall silent.
     PgHole,
+    /// PostgreSQL is far away: every round trip takes 200 ms longer.
+    PgSlow,
     /// The upstream accepts, and the answers are swallowed, cut, garbled or reset; it deduplicates.
     UpstreamCut,
     /// The same, and it does not deduplicate.
@@ -91,7 +93,8 @@ impl Scenario {
         let crashed = Expected { ambiguity: counted, unrecorded: counted, ..clean };
         let expected = match self {
             Self::Pause => Expected { overlaps: counted, ..crashed },
-            Self::Kill9 | Self::PgRestart | Self::PgBackend | Self::PgKill | Self::LostCommit | Self::PgHole => crashed,
+            Self::Kill9 | Self::PgRestart | Self::PgBackend | Self::PgKill | Self::LostCommit => crashed,
+            Self::PgHole | Self::PgSlow => crashed,
             Self::UpstreamCut => Expected { ambiguity: counted, ..clean },
             Self::UpstreamDoubles => Expected { ambiguity: counted, duplicates: counted, ..clean },
             Self::Term | Self::Upstream5xx | Self::Credentials | Self::RateLimit => clean,
@@ -108,6 +111,7 @@ impl Scenario {
             | Self::PgKill
             | Self::LostCommit
             | Self::PgHole
+            | Self::PgSlow
             | Self::UpstreamCut
             | Self::UpstreamDoubles
             | Self::Upstream5xx => {}
@@ -128,6 +132,7 @@ impl Scenario {
             Self::PgKill => nemesis::database::kill(strike).await,
             Self::LostCommit => nemesis::database::lose_commits(strike).await,
             Self::PgHole => nemesis::database::silence(strike).await,
+            Self::PgSlow => nemesis::database::slow_down(strike).await,
             Self::UpstreamCut => nemesis::upstream::cut(strike, "same").await,
             Self::UpstreamDoubles => nemesis::upstream::cut(strike, "second").await,
             Self::Upstream5xx => nemesis::upstream::fail(strike).await,

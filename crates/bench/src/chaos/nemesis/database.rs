@@ -108,6 +108,18 @@ pub(crate) async fn silence(strike: &mut Strike<'_>) -> Result<Struck, String> {
     Ok(Struck { faults: switch.strikes(), told: switch.told(), wrong })
 }
 
+/// Every piece comes later, both ways, for longer than it takes tuma to read the database's clock again.
+pub(crate) async fn slow_down(strike: &mut Strike<'_>) -> Result<Struck, String> {
+    let time = strike.tier.pick(Duration::from_secs(20), Duration::from_secs(300));
+    rest(BEFORE).await;
+    let switch = strike.stage.database_proxy.switch.clone();
+    switch.turn(Faults { to_server: Some(SLOW), to_client: Some(SLOW), share: 1.0, ..Faults::default() });
+    rest(time).await;
+    switch.clear();
+    let wrong = ended(strike);
+    Ok(Struck { faults: switch.strikes(), told: switch.told(), wrong })
+}
+
 /// No fault of the database ends a process of tuma.
 fn ended(strike: &mut Strike<'_>) -> Vec<String> {
     let replicas = strike.stage.replicas.iter_mut().enumerate();
