@@ -28,11 +28,12 @@ use crate::machine;
 const SIDE_BY_SIDE: usize = 3;
 /// Load after the last fault, which shows when messages are taken again.
 const AFTERWARDS: Duration = Duration::from_secs(3);
-/// What is due must have been tried by then (failure model, I11), and what was tried again after a pause must be over.
-const DRAIN_MAX: Duration = Duration::from_secs(90);
+/// What is due must have been tried by then (failure model, I11), what was tried again after a pause must be over, and ten
+/// thousand messages that waited for it must have gone at the channels' rate. That each is tried in time is a rule.
+const DRAIN_MAX: Duration = Duration::from_secs(150);
 const LOOK: Duration = Duration::from_millis(500);
-/// Between two looks at what has ended.
-const WITNESS: Duration = Duration::from_secs(2);
+/// Between two looks at what has ended: each reads all that has, which is much in a long run.
+const WITNESS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(20));
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -104,7 +105,7 @@ async fn play(scenario: Scenario, seed: u64, tier: Tier, folder: PathBuf) -> Res
     let mut stage = Stage::set(folder, plan.channels).await?;
     let seen = Arc::new(Mutex::new(HashMap::new()));
     let lag = Lag::watch();
-    let witness = tokio::spawn(witness(stage.database_url(), seen.clone()));
+    let witness = tokio::spawn(witness(stage.database_url(), tier.pick(WITNESS.0, WITNESS.1), seen.clone()));
     if !Rows::connect(&stage.database_url()).await?.is_durable().await? {
         return Err("the database does not keep what it commits".to_owned());
     }
@@ -167,9 +168,9 @@ fn before(scenario: Scenario, seed: u64) -> Value {
 }
 
 /// Looks again and again what has ended, and keeps what it saw first.
-async fn witness(url: String, seen: Arc<Mutex<HashMap<String, String>>>) {
+async fn witness(url: String, pause: Duration, seen: Arc<Mutex<HashMap<String, String>>>) {
     loop {
-        rest(WITNESS).await;
+        rest(pause).await;
         // The database may be away: that is what some scenarios are about.
         let Ok(rows) = Rows::connect(&url).await else { continue };
         let Ok(ended) = rows.ended().await else { continue };

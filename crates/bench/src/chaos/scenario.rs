@@ -79,7 +79,8 @@ pub(crate) struct Plan {
 pub(crate) const RATE: f64 = 200.0;
 /// The same where many shall wait before it is over.
 const FILLING_RATE: f64 = 400.0;
-const CHANNELS: usize = 4;
+/// Enough that every replica owns some, whichever is struck.
+const CHANNELS: usize = 12;
 
 impl Scenario {
     /// Its name on the command line and in verdicts.
