@@ -43,7 +43,8 @@ pub(super) fn judge(facts: &Facts, index: &Index<'_>, channel_rate: usize, findi
 /// A machine that stands still for a moment lets calls arrive together that were made one after the other. So a second counts
 /// by the instants at which calls began, as they are recorded, and a longer time by their arrivals alone.
 fn judge_rates(facts: &Facts, index: &Index<'_>, channel_rate: usize, findings: &mut Findings) {
-    let (mut begun, mut arrived): (HashMap<&str, Vec<i64>>, HashMap<&str, Vec<i64>>) = Default::default();
+    let mut begun: HashMap<&str, Vec<i64>> = HashMap::new();
+    let mut arrived: HashMap<&str, Vec<i64>> = HashMap::new();
     for message in &facts.messages {
         for (number, part) in message.parts.iter().enumerate() {
             let (calls, attempts) = (index.calls_of(part), index.attempts_of(&message.id, number));
