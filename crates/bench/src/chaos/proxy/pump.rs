@@ -9,7 +9,6 @@ use tokio::time::sleep;
 
 use super::switch::{Direction, Fault, Switch};
 use super::talk::Talk;
-use crate::chaos::dice::Dice;
 
 /// Taken at once from either side.
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -53,9 +52,8 @@ pub(crate) async fn carry(mut client: TcpStream, mut server: TcpStream, protocol
 impl Line<'_> {
     async fn pump(&self, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, direction: Direction) -> Result<(), Broken> {
         let mut faults = self.switch.watch();
-        let mut dice = Dice::of(u64::MAX - self.number, "answers");
         let mut buffer = vec![0; BUFFER_BYTES];
-        let (mut passed, mut has_swallowed) = (0, false);
+        let (mut passed, mut has_swallowed, mut answers) = (0, false, 0);
         loop {
             let read = from.read(&mut buffer).await.map_err(|_| Broken)?;
             if read == 0 {
@@ -72,7 +70,7 @@ impl Line<'_> {
                 faults.changed().await.map_err(|_| Broken)?;
             };
             let bytes = &buffer[..read];
-            let (bytes, ends) = self.look(bytes, direction, &mut dice);
+            let (bytes, ends) = self.look(bytes, direction, &mut answers);
             if fault.is_some() {
                 self.switch.struck();
             }
@@ -111,7 +109,7 @@ impl Line<'_> {
     }
 
     /// Reads along, where something is understood; answers what goes on and whether the connection ends then.
-    fn look(&self, bytes: &[u8], direction: Direction, dice: &mut Dice) -> (Vec<u8>, bool) {
+    fn look(&self, bytes: &[u8], direction: Direction, answers: &mut u64) -> (Vec<u8>, bool) {
         let Some(talk) = &self.talk else { return (bytes.to_vec(), false) };
         let mut talk = talk.lock().unwrap_or_else(PoisonError::into_inner);
         match direction {
@@ -121,7 +119,10 @@ impl Line<'_> {
             }
             Direction::ToClient => {
                 let faults = self.switch.watch().borrow().clone();
-                let answer = talk.answer(bytes, |act| faults.losing.contains(&act) && dice.happens(faults.loss));
+                let answer = talk.answer(bytes, |act| {
+                    *answers += 1;
+                    faults.loses(act, self.number, *answers)
+                });
                 if let Some(act) = answer.lost {
                     self.switch.lost(act);
                 }

@@ -63,6 +63,12 @@ impl Faults {
         };
         fault.filter(|_| Dice::of(self.seed, &format!("connection {connection}")).happens(self.share))
     }
+
+    /// Whether the answer to an act is lost, the so-manieth of its connection.
+    pub(crate) fn loses(&self, act: Act, connection: u64, answer: u64) -> bool {
+        let draw = || Dice::of(self.seed, &format!("answer {connection} {answer}")).happens(self.loss);
+        self.losing.contains(&act) && draw()
+    }
 }
 
 /// Turns faults on and off, and counts what they did. Cheap to clone.
@@ -153,6 +159,18 @@ mod tests {
         assert_eq!(struck(1), struck(1));
         assert_ne!(struck(1), struck(2));
         assert!((20..60).contains(&struck(1).len()), "{:?}", struck(1));
+    }
+
+    #[test]
+    fn the_seed_decides_which_answers_are_lost() {
+        let lost = |seed| -> Vec<u64> {
+            let faults = Faults { losing: BTreeSet::from([Act::Claim]), loss: 0.1, seed, ..Faults::default() };
+            assert!((0..100).all(|answer| !faults.loses(Act::Accept, 1, answer)), "not asked for");
+            (0..100).filter(|answer| faults.loses(Act::Claim, 1, *answer)).collect()
+        };
+        assert_eq!(lost(1), lost(1));
+        assert_ne!(lost(1), lost(2));
+        assert!((1..30).contains(&lost(1).len()), "{:?}", lost(1));
     }
 
     #[test]
