@@ -5,8 +5,9 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 /// What a result is to be read with.
+#[must_use]
 #[allow(clippy::disallowed_methods, reason = "a result carries the date on which it was taken")]
-pub(crate) fn describe() -> Value {
+pub fn describe() -> Value {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     json!({
         "date": jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -20,7 +21,8 @@ pub(crate) fn describe() -> Value {
 }
 
 /// Load averages, where the system tells them: others may be at work on the same machine.
-pub(crate) fn load() -> Option<String> {
+#[must_use]
+pub fn load() -> Option<String> {
     std::fs::read_to_string("/proc/loadavg").ok().map(|line| line.trim().to_owned())
 }
 

@@ -18,8 +18,6 @@ mod limits;
 
 mod load;
 
-mod machine;
-
 mod message;
 
 mod meter;
@@ -41,6 +39,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use bench::machine;
 use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 

@@ -4,9 +4,9 @@
 //! by name here, what is in them is for others.
 
 use std::fmt;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use tempfile::TempDir;
@@ -14,10 +14,11 @@ use tokio_postgres::error::SqlState;
 
 use crate::data;
 use crate::error::Error;
-use crate::folder::{Folder, lock_server};
+use crate::folder::Folder;
 use crate::owner::Owner;
 use crate::programs::Programs;
 use crate::server::{self, Access};
+use crate::signal;
 use crate::supervisor::{STOP_SECONDS, Supervisor};
 
 /// The superuser that everything connects as.
@@ -33,9 +34,9 @@ const NAME_BYTES_MAX: usize = 63;
 pub struct Cluster {
     // Dropped in this order: the server ends before the folder is free and before it is removed.
     supervisor: Supervisor,
-    _program_lock: File,
+    folder: Folder,
     temporary: Option<TempDir>,
-    folder: PathBuf,
+    programs: Programs,
     access: Access,
 }
 
@@ -67,7 +68,7 @@ impl Cluster {
         Self::launch(folder, &["--no-sync"], Some(temporary)).await
     }
 
-    async fn launch(folder: Folder, initdb_options: &[&str], temporary: Option<TempDir>) -> Result<Self, Error> {
+    async fn launch(mut folder: Folder, initdb_options: &[&str], temporary: Option<TempDir>) -> Result<Self, Error> {
         let begun = Instant::now();
         let password = folder.password()?;
         let programs = match folder.data_version()? {
@@ -79,12 +80,12 @@ impl Cluster {
             }
         };
         let (supervisor, access) = server::start(&folder, &programs, &password).await?;
-        let path = folder.path().to_path_buf();
+        folder.leave_to_server();
         tracing::info!(
-            folder = %path.display(), port = access.port, milliseconds = begun.elapsed().as_millis(),
+            folder = %folder.path().display(), port = access.port, milliseconds = begun.elapsed().as_millis(),
             "private PostgreSQL server started"
         );
-        Ok(Self { supervisor, _program_lock: folder.into_program_lock(), temporary, folder: path, access })
+        Ok(Self { supervisor, folder, temporary, programs, access })
     }
 
     /// `postgres://tuma:PASSWORD@127.0.0.1:PORT/DATABASE`; the database need not exist yet.
@@ -102,7 +103,7 @@ impl Cluster {
     /// Where the cluster lives: the folder asked for, or the one it was relocated to.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.folder.path()
     }
 
     /// Whether the server has ended, which it never does by itself unless something went wrong.
@@ -147,15 +148,73 @@ impl Cluster {
     ///
     /// [`Error::NotStopped`], [`Error::StillStopping`] and [`Error::Io`].
     pub async fn stop(mut self) -> Result<(), Error> {
-        let ended = self.supervisor.stop().await.map_err(Error::at(&self.folder))?;
-        if ended.is_none() {
-            return Err(Error::NotStopped { folder: self.folder.clone(), seconds: STOP_SECONDS });
-        }
-        drop(lock_server(&self.folder).await?);
+        self.end().await?;
         if let Some(temporary) = self.temporary.take() {
-            temporary.close().map_err(Error::at(&self.folder))?;
+            temporary.close().map_err(Error::at(self.folder.path()))?;
         }
-        tracing::info!(folder = %self.folder.display(), "private PostgreSQL server stopped");
+        tracing::info!(folder = %self.folder.path().display(), "private PostgreSQL server stopped");
+        Ok(())
+    }
+
+    /// Stops the server, ending its connections, and starts it again on the same data and port.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::stop`] and [`Cluster::start_again`].
+    pub async fn restart(&mut self) -> Result<(), Error> {
+        self.end().await?;
+        self.start_again().await
+    }
+
+    /// Ends the server by SIGKILL, as a crash would, and waits until its last process is gone. Nothing is there then
+    /// until [`Cluster::start_again`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotStopped`], [`Error::StillStopping`] and [`Error::Io`].
+    pub async fn kill(&mut self) -> Result<(), Error> {
+        signal::kill(self.folder.server_pid()?).map_err(Error::at(self.folder.path()))?;
+        self.end().await
+    }
+
+    /// Starts the server on the data of one that has ended, on the same port. Recovery may take its time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InUse`] while it runs, [`Error::PortTaken`], [`Error::StartFailed`] and [`Error::Io`].
+    pub async fn start_again(&mut self) -> Result<(), Error> {
+        if !self.has_exited() {
+            return Err(Error::InUse { folder: self.folder.path().to_path_buf() });
+        }
+        self.folder.take_back().await?;
+        let (supervisor, access) = server::start(&self.folder, &self.programs, &self.access.password).await?;
+        self.folder.leave_to_server();
+        let before = self.access.port;
+        (self.supervisor, self.access) = (supervisor, access);
+        if self.access.port != before {
+            return Err(Error::PortTaken { port: before });
+        }
+        Ok(())
+    }
+
+    /// Ends one process that serves a connection by SIGKILL; the server then ends all others and recovers by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], also when there is no such process.
+    pub fn kill_backend(&self, process: u32) -> Result<(), Error> {
+        signal::kill(process).map_err(Error::at(self.folder.path()))
+    }
+
+    async fn end(&mut self) -> Result<(), Error> {
+        let folder = self.folder.path().to_path_buf();
+        let ended = self.supervisor.stop().await.map_err(Error::at(&folder))?;
+        if ended.is_none() {
+            return Err(Error::NotStopped { folder, seconds: STOP_SECONDS });
+        }
+        // Until the last process is gone.
+        self.folder.take_back().await?;
+        self.folder.leave_to_server();
         Ok(())
     }
 
@@ -168,7 +227,7 @@ impl Cluster {
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cluster")
-            .field("folder", &self.folder)
+            .field("folder", &self.folder.path())
             .field("port", &self.access.port)
             .field("password", &"[redacted]")
             .finish_non_exhaustive()

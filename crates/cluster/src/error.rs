@@ -96,6 +96,12 @@ pub enum Error {
         /// How long it was waited for.
         seconds: u64,
     },
+    /// The server runs again, but on another port: connect anew.
+    #[error("port {port} was taken meanwhile; the server listens on another one")]
+    PortTaken {
+        /// The port it had.
+        port: u16,
+    },
     /// Not a database name this crate accepts: correct it.
     #[error("{name:?} is not a database name: 1 to 63 of a-z, 0-9 and _")]
     InvalidName {

@@ -26,6 +26,9 @@ use crate::supervisor::{Supervisor, Surroundings};
 /// The server's data, within a cluster's folder.
 pub(crate) const DATA: &str = "data";
 
+/// Where the server notes its process id, within its data.
+const PID_FILE: &str = "postmaster.pid";
+
 /// How long a server that lost its program may take to stop: a fast shutdown takes well under a
 /// second, its fallback begins after 20.
 const EARLIER_SERVER_SECONDS: u64 = 30;
@@ -43,10 +46,10 @@ pub(crate) struct Folder {
     path: PathBuf,
     owner: Owner,
     log: Log,
-    /// Given to every process of the server.
-    server_lock: File,
+    /// Given to every process of a server; not ours while one runs.
+    server_lock: Option<File>,
     /// Kept by us.
-    program_lock: File,
+    _program_lock: File,
 }
 
 impl Folder {
@@ -60,7 +63,7 @@ impl Folder {
         let owner = owner.of(&path.join(DATA));
         let server_lock = lock_server(&path).await?;
         let log = Log::begin(&path, &owner)?;
-        Ok(Self { path, owner, log, server_lock, program_lock })
+        Ok(Self { path, owner, log, server_lock: Some(server_lock), _program_lock: program_lock })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -75,9 +78,24 @@ impl Folder {
         self.path.join(DATA)
     }
 
-    /// Gives up the right to start programs, keeping the folder from other programs.
-    pub(crate) fn into_program_lock(self) -> File {
-        self.program_lock
+    /// Leaves the right to start programs to the server that runs, keeping the folder from other programs.
+    pub(crate) fn leave_to_server(&mut self) {
+        self.server_lock = None;
+    }
+
+    /// Takes it back, once no process of the server is left.
+    pub(crate) async fn take_back(&mut self) -> Result<(), Error> {
+        self.server_lock = None;
+        self.server_lock = Some(lock_server(&self.path).await?);
+        Ok(())
+    }
+
+    /// Process id of the server, as it noted it itself.
+    pub(crate) fn server_pid(&self) -> Result<u32, Error> {
+        let file = self.data().join(PID_FILE);
+        let text = fs::read_to_string(&file).map_err(Error::at(&file))?;
+        let number = text.lines().next().and_then(|line| line.trim().parse().ok());
+        number.ok_or_else(|| Error::at(&file)(io::Error::other("names no process")))
     }
 
     /// The major version that made the data, `None` if there is none yet.
@@ -141,16 +159,17 @@ impl Folder {
     /// of it is alive; but its number may have gone to another process, which would mislead the
     /// next server. One started by hand is still noticed by its shared memory.
     pub(crate) fn remove_stale_pid(&self) -> Result<(), Error> {
-        let file = self.data().join("postmaster.pid");
+        let file = self.data().join(PID_FILE);
         ignore_missing(fs::remove_file(&file)).map_err(Error::at(&file))
     }
 
     /// Starts a server program.
     pub(crate) fn run(&self, program: &Path, arguments: &[OsString]) -> Result<Supervisor, Error> {
+        let lock = self.server_lock.as_ref().ok_or_else(|| Error::InUse { folder: self.path.clone() })?;
         let surroundings = Surroundings {
             owner: &self.owner,
             folder: &self.path,
-            lock: self.server_lock.try_clone().map_err(Error::at(&self.path))?,
+            lock: lock.try_clone().map_err(Error::at(&self.path))?,
             log: self.log.open()?,
         };
         Supervisor::start(program, arguments, surroundings).map_err(Error::at(program))

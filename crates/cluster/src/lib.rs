@@ -18,6 +18,7 @@ mod owner;
 mod port;
 mod programs;
 mod server;
+mod signal;
 mod supervisor;
 
 pub use cluster::Cluster;

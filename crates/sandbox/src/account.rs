@@ -8,7 +8,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::behaviour::{Refusal, Sendable, examine, text};
 use crate::envelope;
 use crate::error::Error;
+use crate::journal::{Delivered, Journal, Line, hash};
 use crate::known::{First, Known};
 use crate::ledger::{Ledger, Record};
 use crate::rate::{Limit, Rates};
@@ -31,6 +32,8 @@ use crate::verdict::{Success, Verdict, action};
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) at: Timestamp,
+    /// Number of the connection it came by.
+    pub(crate) connection: u64,
     pub(crate) random: Uuid,
 }
 
@@ -50,25 +53,34 @@ struct State {
     known: Known,
     rates: Rates,
     ledger: Ledger,
+    journal: Option<Journal>,
 }
 
 impl Account {
-    /// A new account.
-    pub(crate) fn new(settings: Settings) -> Self {
-        let state = Mutex::new(State::new(settings.ledger_max));
+    /// A new account, or one that goes on with the journal of an earlier one.
+    pub(crate) fn new(settings: Settings, now: Timestamp) -> Result<Self, Error> {
+        let mut state = State::new(settings.ledger_max, None);
+        if let Some(path) = &settings.journal {
+            let failed = |source| Error::Journal { path: path.clone(), source };
+            let (journal, delivered) = Journal::open(path, now).map_err(failed)?;
+            state.journal = Some(journal);
+            for (id, result) in delivered {
+                state.known.restore(&id, result);
+            }
+        }
         let (received, _) = watch::channel(0);
-        Self { settings, started: Instant::now(), state, received }
+        Ok(Self { settings, started: Instant::now(), state: Mutex::new(state), received })
     }
 
-    /// Decides one request, enters it in the ledger and returns how it ends.
-    pub(crate) fn receive(&self, request: Request, arrival: &Arrival) -> Reply {
+    /// Decides one request, enters it in the ledger and returns its place there and how it ends.
+    pub(crate) fn receive(&self, request: Request, arrival: &Arrival) -> (u64, Reply) {
         let body: Option<Value> = serde_json::from_slice(&request.body).ok();
         let field = |name| body.as_ref().and_then(|body| text(body, name));
         let message_id = field("messageId");
         let to = field("to");
 
         let mut state = self.lock();
-        let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let micros = self.micros();
         let seq = state.ledger.next_seq();
         let attempt = message_id.map_or(seq, |id| state.known.count(id));
         let answer = state.rulebook.choose(&request, body.as_ref(), attempt).unwrap_or_default();
@@ -87,7 +99,7 @@ impl Account {
         let action = action(&answer.kind, ordinary, arrival.at, &request.path);
         let fault = answer.kind.name();
         let told = if fault.is_none() { verdict.tells() } else { delivered };
-        state.ledger.push(Record {
+        let record = Record {
             seq,
             arrival: arrival.at,
             arrival_monotonic_micros: micros,
@@ -103,9 +115,23 @@ impl Account {
             query: request.query,
             api_key: request.api_key,
             body: request.body,
-        });
+        };
+        let line = record.line(arrival.connection, field("from"), delivered);
+        note(&mut state.journal, &line);
+        state.ledger.push(record);
         self.received.send_replace(seq);
-        Reply { delay, action }
+        (seq, Reply { delay, action })
+    }
+
+    /// Notes that a request has been answered, or that its connection has ended.
+    pub(crate) fn ended(&self, seq: u64, at: Timestamp) {
+        let line = Line::Ended { seq, at: at.as_microsecond(), micros: self.micros() };
+        note(&mut self.lock().journal, &line);
+    }
+
+    /// Since the start, on a clock that never jumps.
+    fn micros(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     /// The script in force.
@@ -121,9 +147,11 @@ impl Account {
     }
 
     /// Forgets everything: ledger, ids, rates and script.
-    pub(crate) fn reset(&self) {
+    pub(crate) fn reset(&self, at: Timestamp) {
         let mut state = self.lock();
-        let old = mem::replace(&mut *state, State::new(self.settings.ledger_max));
+        note(&mut state.journal, &Line::Reset { at: at.as_microsecond() });
+        let journal = state.journal.take();
+        let old = mem::replace(&mut *state, State::new(self.settings.ledger_max, journal));
         self.received.send_replace(0);
         // Requests need not wait until a long ledger is freed.
         drop(state);
@@ -147,12 +175,13 @@ impl Account {
 }
 
 impl State {
-    fn new(ledger_max: usize) -> Self {
+    fn new(ledger_max: usize, journal: Option<Journal>) -> Self {
         Self {
             rulebook: Rulebook::default(),
             known: Known::new(ledger_max),
             rates: Rates::default(),
             ledger: Ledger::new(ledger_max),
+            journal,
         }
     }
 
@@ -165,21 +194,58 @@ impl State {
             Err(Limit::Pair) => return Verdict::Refuse(Refusal::PairRate),
         }
         let status_desc = sendable.send.status_desc;
+        if let Some(seconds) = script.duplicates_window_seconds {
+            let window = SignedDuration::from_secs(i64::from(seconds));
+            self.known.lapse(sendable.message_id, arrival.at.saturating_sub(window).unwrap_or(Timestamp::MIN));
+        }
         match (self.known.first(sendable.message_id), script.duplicates) {
             (Some(first), Duplicates::Same) => Verdict::Repeat(Success { result: first.clone(), status_desc }),
             (Some(_), Duplicates::Error) => Verdict::Refuse(Refusal::DuplicateId),
             (None, _) | (Some(_), Duplicates::Second) => {
-                let result = new_result(script.message_id_answer, sendable, arrival.random);
+                let result = new_result(script.message_id_answer, sendable, arrival);
                 Verdict::Deliver(Success { result, status_desc })
             }
         }
     }
 }
 
-fn new_result(answer: MessageIdAnswer, sendable: &Sendable<'_>, random: Uuid) -> First {
+/// Adds a line to the journal, if there is one. What cannot be written is missing to whoever reads it: that is told.
+fn note(journal: &mut Option<Journal>, line: &Line<'_>) {
+    if let Some(journal) = journal
+        && let Err(error) = journal.write(line)
+    {
+        tracing::error!(%error, "the journal cannot be written");
+    }
+}
+
+fn new_result(answer: MessageIdAnswer, sendable: &Sendable<'_>, arrival: &Arrival) -> First {
+    let random = arrival.random;
     let message_id = match answer {
         MessageIdAnswer::Echo => sendable.message_id.into(),
         MessageIdAnswer::Other => random.to_string().into(),
     };
-    First { message_id, wa_id: envelope::wa_id(sendable.to, random).into() }
+    First { message_id, wa_id: envelope::wa_id(sendable.to, random).into(), at: arrival.at }
+}
+
+impl Record {
+    /// What the journal says of it.
+    fn line<'a>(&'a self, connection: u64, from: Option<&'a str>, delivered: Option<&'a First>) -> Line<'a> {
+        Line::Arrived {
+            seq: self.seq,
+            at: self.arrival.as_microsecond(),
+            micros: self.arrival_monotonic_micros,
+            connection,
+            path: &self.path,
+            message_id: self.message_id.as_deref(),
+            from: from.map(digits),
+            to: self.to.as_deref(),
+            body_hash: hash(&self.body),
+            body_bytes: self.body.len(),
+            outcome: self.outcome,
+            fault: self.fault,
+            accepted: self.accepted,
+            answer_status: self.answer_status,
+            delivered: delivered.map(|first| Delivered { message_id: &first.message_id, wa_id: &first.wa_id }),
+        }
+    }
 }

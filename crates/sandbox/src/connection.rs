@@ -26,13 +26,13 @@ const BUFFER_BYTES: usize = 4 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(mut stream: TcpStream, account: Arc<Account>) {
-    if let Err(error) = serve_requests(&mut stream, &account).await {
+pub(crate) async fn serve(mut stream: TcpStream, number: u64, account: Arc<Account>) {
+    if let Err(error) = serve_requests(&mut stream, number, &account).await {
         tracing::debug!(%error, "connection lost");
     }
 }
 
-async fn serve_requests(stream: &mut TcpStream, account: &Account) -> io::Result<()> {
+async fn serve_requests(stream: &mut TcpStream, number: u64, account: &Account) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = BytesMut::with_capacity(BUFFER_BYTES);
     loop {
@@ -42,20 +42,26 @@ async fn serve_requests(stream: &mut TcpStream, account: &Account) -> io::Result
             Err(ReadError::Refused(status)) => return refuse(stream, status).await,
         };
         let wishes = Wishes { keep_alive: request.keep_alive, head_only: request.method == "HEAD" };
-        let reply = reply(request, account);
-        if perform(stream, reply, wishes).await? == Next::End {
+        let (seq, reply) = reply(request, number, account);
+        let next = perform(stream, reply, wishes).await;
+        if let Some(seq) = seq {
+            account.ended(seq, now());
+        }
+        if next? == Next::End {
             return Ok(());
         }
     }
 }
 
-fn reply(request: Request, account: &Account) -> Reply {
+/// The place of a request in the ledger, if it has one, and how it ends.
+fn reply(request: Request, connection: u64, account: &Account) -> (Option<u64>, Reply) {
     if control::owns(&request.path) {
         let response = control::answer(&request, account);
-        return Reply { delay: Duration::ZERO, action: Action::Answer(response) };
+        return (None, Reply { delay: Duration::ZERO, action: Action::Answer(response) });
     }
-    let arrival = Arrival { at: now(), random: Uuid::new_v4() };
-    account.receive(request, &arrival)
+    let arrival = Arrival { at: now(), connection, random: Uuid::new_v4() };
+    let (seq, reply) = account.receive(request, &arrival);
+    (Some(seq), reply)
 }
 
 async fn refuse(stream: &mut TcpStream, status: u16) -> io::Result<()> {
@@ -71,7 +77,8 @@ async fn refuse(stream: &mut TcpStream, status: u16) -> io::Result<()> {
     }
 }
 
+/// The provider's clock.
 #[allow(clippy::disallowed_methods, reason = "the provider has a clock of its own")]
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::account::Account;
+use crate::connection::now;
 use crate::error::Error;
 use crate::page::Selection;
 use crate::request::Request;
@@ -30,7 +31,7 @@ pub(crate) fn answer(request: &Request, account: &Account) -> Response {
         ("GET", "/script") => json(200, &account.script()),
         ("POST", "/script") => replace_script(&request.body, account),
         ("POST", "/reset") => {
-            account.reset();
+            account.reset(now());
             Response::empty(204)
         }
         (_, "/healthz" | "/ledger") => wrong_method("GET"),
@@ -56,7 +57,9 @@ fn replace_script(body: &[u8], account: &Account) -> Response {
         Err(Error::Script { field, reason }) => {
             json(422, &json!({ "field": field, "error": format!("{field}: {reason}") }))
         }
-        Err(error @ Error::Listen { .. }) => json(500, &json!({ "error": error.to_string() })),
+        Err(error @ (Error::Listen { .. } | Error::Journal { .. })) => {
+            json(500, &json!({ "error": error.to_string() }))
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Why the sandbox could not do as it was told.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,15 @@ pub enum Error {
     Listen {
         /// The address asked for.
         address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The journal cannot be read or written.
+    #[error("cannot use the journal {}", path.display())]
+    Journal {
+        /// The file asked for.
+        path: PathBuf,
         /// What the system said.
         #[source]
         source: io::Error,

@@ -6,6 +6,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 /// Result of the first send that was accepted.
 #[derive(Debug, Clone)]
 pub(crate) struct First {
@@ -13,6 +15,8 @@ pub(crate) struct First {
     pub(crate) message_id: Arc<str>,
     /// The WhatsApp id it got.
     pub(crate) wa_id: Arc<str>,
+    /// When it was accepted.
+    pub(crate) at: Timestamp,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +51,21 @@ impl Known {
         seen.attempts
     }
 
+    /// Notes a result from before, as if its request had been counted.
+    pub(crate) fn restore(&mut self, id: &str, result: First) {
+        self.count(id);
+        self.accept(id, result);
+    }
+
+    /// Forgets a result that was accepted before an instant.
+    pub(crate) fn lapse(&mut self, id: &str, before: Timestamp) {
+        if let Some(seen) = self.seen.get_mut(id)
+            && seen.first.as_ref().is_some_and(|first| first.at < before)
+        {
+            seen.first = None;
+        }
+    }
+
     /// The result of the send of this id that was accepted first.
     pub(crate) fn first(&self, id: &str) -> Option<&First> {
         self.seen.get(id)?.first.as_ref()
@@ -68,5 +87,22 @@ impl Known {
         let id: Arc<str> = id.into();
         self.order.push_back(Arc::clone(&id));
         self.seen.insert(id, Seen::default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_lapses_when_it_is_older_than_asked_for() {
+        let at = |second| Timestamp::from_second(second).expect("in range");
+        let mut known = Known::new(10);
+        known.restore("m-1", First { message_id: "m-1".into(), wa_id: "w-1".into(), at: at(100) });
+        known.lapse("m-1", at(100));
+        assert!(known.first("m-1").is_some());
+        known.lapse("m-1", at(101));
+        assert!(known.first("m-1").is_none());
+        assert_eq!(known.count("m-1"), 2, "what came before still counts");
     }
 }

@@ -15,6 +15,7 @@ mod endpoints;
 mod envelope;
 mod error;
 mod field;
+mod journal;
 mod known;
 mod ledger;
 mod page;

@@ -28,6 +28,8 @@ pub struct Script {
     pub errors: Errors,
     /// Group 3: what a `messageId` already taken gets.
     pub duplicates: Duplicates,
+    /// Group 3, too: seconds for which an accepted `messageId` is remembered; absent: for good.
+    pub duplicates_window_seconds: Option<u32>,
     /// Group 4: the `data.messageId` of an answer.
     pub message_id_answer: MessageIdAnswer,
     /// Group 5: the 24-hour session of the shared sandbox number.
@@ -67,6 +69,9 @@ impl Script {
     pub(crate) fn check(&self) -> Result<(), Error> {
         check_delay("latencyMillis", self.latency_millis)?;
         check_status("errors.status", self.errors.status)?;
+        if self.duplicates_window_seconds == Some(0) {
+            return Err(Error::script("duplicatesWindowSeconds", "must be at least 1"));
+        }
         self.rate.check()?;
         if self.rules.len() > RULES_MAX {
             return Err(Error::script("rules", format!("more than {RULES_MAX} rules")));

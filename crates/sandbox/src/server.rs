@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::account::Account;
-use crate::connection::serve;
+use crate::connection::{now, serve};
 use crate::error::Error;
 use crate::ledger::Entry;
 use crate::script::Script;
@@ -38,13 +38,13 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// [`Error::Listen`] if the address cannot be bound.
+    /// [`Error::Listen`] if the address cannot be bound, [`Error::Journal`] if the journal cannot be used.
     pub async fn start(settings: Settings) -> Result<Self, Error> {
         let address = settings.listen;
         let failed = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let account = Arc::new(Account::new(settings));
+        let account = Arc::new(Account::new(settings, now())?);
         let (stopper, stopped) = oneshot::channel();
         let serving = tokio::spawn(accept(listener, Arc::clone(&account), stopped));
         tracing::info!(%address, "sandbox listens");
@@ -85,7 +85,7 @@ impl Sandbox {
 
     /// Forgets the ledger, the ids known and the script.
     pub fn reset(&self) {
-        self.account.reset();
+        self.account.reset(now());
     }
 
     /// Closes the listener and all connections, and waits until they are closed.
@@ -99,13 +99,15 @@ impl Sandbox {
 
 async fn accept(listener: TcpListener, account: Arc<Account>, mut stopped: oneshot::Receiver<()>) {
     let mut connections = JoinSet::new();
+    let mut number = 0;
     loop {
         tokio::select! {
             _ = &mut stopped => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(serve(stream, Arc::clone(&account)));
+                    number += 1;
+                    connections.spawn(serve(stream, number, Arc::clone(&account)));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept");

@@ -4,6 +4,7 @@
 //! part and may change while it runs.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 /// Entries the ledger keeps unless told otherwise: a benchmark of some minutes.
 const LEDGER_ENTRIES: usize = 1_000_000;
@@ -19,6 +20,8 @@ pub struct Settings {
     pub numbers: Vec<String>,
     /// Entries the ledger keeps; when it is full, the oldest are dropped and counted.
     pub ledger_max: usize,
+    /// File that every request is added to; the sandbox also knows what is in it from before.
+    pub journal: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -28,6 +31,7 @@ impl Default for Settings {
             api_key: None,
             numbers: Vec::new(),
             ledger_max: LEDGER_ENTRIES,
+            journal: None,
         }
     }
 }

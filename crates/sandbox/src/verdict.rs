@@ -57,7 +57,7 @@ impl Verdict {
     pub(crate) fn response(&self, script: &Script, now: Timestamp, path: &str) -> Response {
         match self {
             Self::Deliver(success) | Self::Repeat(success) => {
-                let First { message_id, wa_id } = &success.result;
+                let First { message_id, wa_id, .. } = &success.result;
                 Response::json(200, envelope::sent(now, message_id, wa_id, success.status_desc))
             }
             Self::Refuse(refusal) => refusal.response(script, now, path),

@@ -90,6 +90,9 @@ pub struct SandboxArgs {
     /// The one key that is right; without it, every key but an empty one is.
     #[arg(long, env = "SANDBOX_API_KEY", hide_env_values = true)]
     pub api_key: Option<String>,
+    /// File that every request is added to, a line of JSON each; what it holds from before is known.
+    #[arg(long)]
+    pub journal: Option<PathBuf>,
 }
 
 /// Arguments of `migrate`.

@@ -111,6 +111,55 @@ async fn a_killed_server_is_noticed_and_recovers_on_the_next_start() {
 }
 
 #[tokio::test]
+async fn a_restart_keeps_data_port_and_folder() {
+    let mut cluster = Cluster::ephemeral().await.expect("a cluster");
+    run(&cluster, "postgres", "CREATE TABLE kept AS SELECT 'kept'::text AS value").await;
+    let (url, before) = (cluster.url("postgres"), server_pid(cluster.folder()));
+    cluster.restart().await.expect("a restart");
+    assert_eq!(cluster.url("postgres"), url);
+    assert_ne!(server_pid(cluster.folder()), before);
+    assert_eq!(ask(&cluster, "postgres", "SELECT value FROM kept").await, "kept");
+    cluster.stop().await.expect("a stop");
+}
+
+#[tokio::test]
+async fn a_server_killed_on_purpose_is_gone_until_it_is_started_again() {
+    let mut cluster = Cluster::ephemeral().await.expect("a cluster");
+    run(&cluster, "postgres", "CREATE TABLE kept AS SELECT 'kept'::text AS value").await;
+    assert!(matches!(cluster.start_again().await, Err(Error::InUse { .. })), "it runs");
+    let pid = server_pid(cluster.folder());
+    cluster.kill().await.expect("a kill");
+    assert!(!is_alive(pid));
+    assert!(tokio_postgres::connect(&cluster.url("postgres"), tokio_postgres::NoTls).await.is_err());
+    cluster.start_again().await.expect("a start");
+    assert_eq!(ask(&cluster, "postgres", "SELECT value FROM kept").await, "kept");
+    cluster.stop().await.expect("a stop");
+}
+
+#[tokio::test]
+async fn a_killed_backend_ends_the_others_and_the_server_goes_on() {
+    let cluster = Cluster::ephemeral().await.expect("a cluster");
+    let (client, connection) =
+        tokio_postgres::connect(&cluster.url("postgres"), tokio_postgres::NoTls).await.expect("a connection");
+    let ended = tokio::spawn(connection);
+    let (victim, other) =
+        tokio_postgres::connect(&cluster.url("postgres"), tokio_postgres::NoTls).await.expect("another");
+    let other = tokio::spawn(other);
+    let process: i32 = victim.query_one("SELECT pg_backend_pid()", &[]).await.expect("an answer").get(0);
+    cluster.kill_backend(u32::try_from(process).expect("a process id")).expect("a kill");
+    assert!(other.await.expect("no panic").is_err());
+    assert!(ended.await.expect("no panic").is_err(), "all sessions end");
+    drop(client);
+    // It answers again as soon as it has recovered.
+    let mut patience = 0;
+    while tokio_postgres::connect(&cluster.url("postgres"), tokio_postgres::NoTls).await.is_err() {
+        patience += 1;
+        assert!(patience < 100_000, "no recovery");
+    }
+    cluster.stop().await.expect("a stop");
+}
+
+#[tokio::test]
 async fn a_number_of_a_killed_server_that_went_to_another_process_does_not_matter() {
     let folder = reachable_folder();
     let cluster = Cluster::start(folder.path()).await.expect("a cluster");

@@ -9,5 +9,6 @@ mod client;
 mod control;
 mod faults;
 mod http;
+mod journal;
 mod sends;
 mod switches;

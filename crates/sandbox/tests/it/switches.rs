@@ -47,6 +47,16 @@ async fn a_duplicate_can_be_a_second_message() {
 }
 
 #[tokio::test]
+async fn an_id_is_remembered_for_as_long_as_its_window() {
+    let client = Client::scripted(json!({ "duplicatesWindowSeconds": 3600 })).await;
+    client.text("m-1").await;
+    client.text("m-1").await;
+    assert_eq!(client.accepted(), 1, "within the window");
+    let refused = client.post("/_sandbox/script", &json!({ "duplicatesWindowSeconds": 0 })).await;
+    assert_eq!((refused.status, refused.json()["field"].clone()), (422, json!("duplicatesWindowSeconds")));
+}
+
+#[tokio::test]
 async fn the_answered_message_id_can_be_the_providers_own() {
     let client = Client::scripted(json!({ "messageIdAnswer": "other" })).await;
     let first = client.text("m-1").await.json();

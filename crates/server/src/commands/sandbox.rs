@@ -14,8 +14,13 @@ pub async fn run(args: SandboxArgs) -> ExitCode {
     if let Err(problems) = start_logging(&config::environment()) {
         return refuse(&problems);
     }
-    let settings =
-        Settings { listen: args.listen, api_key: args.api_key, numbers: args.numbers, ..Settings::default() };
+    let settings = Settings {
+        listen: args.listen,
+        api_key: args.api_key,
+        numbers: args.numbers,
+        journal: args.journal,
+        ..Settings::default()
+    };
     let sandbox = match Sandbox::start(settings).await {
         Ok(sandbox) => sandbox,
         Err(error) => {
