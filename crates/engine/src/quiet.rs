@@ -98,7 +98,7 @@ impl Quiet {
 
     /// Until when a held message is held from an instant on, if it is; also past the end of its validity.
     pub(crate) fn closed_for(&self, held: &HeldMessage, at: Timestamp) -> Option<Timestamp> {
-        let hours = self.hours_for(held.use_case.as_deref())?;
+        let hours = self.hours_for(held.use_case.as_deref()).filter(|_| !held.ignores_quiet_hours)?;
         closed_until(hours, &held.recipient, at, held.expires_at)
     }
 
