@@ -137,9 +137,11 @@ async fn what_is_let_go_at_an_instant_is_counted_with_the_last_that_has_its_time
         waiting(later(end, 900), DueReason::Released),
     ];
     f.store.accept(&messages).await.expect("accepted");
-    let let_go = f.store.let_go(channel, Lane::Normal, end, later(end, 600)).await.expect("counted");
+    let let_go = f.store.let_go(channel, Lane::Normal, end, later(end, 600), 10).await.expect("counted");
     assert_eq!(let_go.messages, 2);
     assert_eq!(let_go.last.map(Timestamp::as_millisecond), Some(later(end, 200).as_millisecond()));
-    let other = f.store.let_go(channel, Lane::Bulk, end, later(end, 600)).await.expect("counted");
+    let first = f.store.let_go(channel, Lane::Normal, end, later(end, 600), 1).await.expect("counted");
+    assert_eq!((first.messages, first.last), (1, let_go.last), "no more are counted than asked for");
+    let other = f.store.let_go(channel, Lane::Bulk, end, later(end, 600), 10).await.expect("counted");
     assert_eq!((other.messages, other.last), (0, None));
 }
