@@ -63,7 +63,7 @@ impl Holds {
         self.planning.map(|plan| plan.at)
     }
 
-    /// Plans a page of what former holds held; answers the lane and the earliest instant of what falls due by now.
+    /// Plans a page of what former holds held; answers the lane and the earliest instant that anything of it has now.
     pub(crate) async fn plan(&mut self, store: &Store, lease: &Lease, now: Timestamp) -> Option<(Lane, Timestamp)> {
         let mut plan = self.planning.filter(|plan| plan.at <= now)?;
         if plan.lane == 0 && plan.after == LANE_START {

@@ -59,7 +59,8 @@ async fn what_waits_to_be_released_is_no_traffic_at_the_end_of_its_validity() {
     let f = Fixture::new().await;
     for (reason, rows, due) in [("held", 2, "expires_at"), ("paused", 3, "expires_at"), ("paused", 4, "due_at")] {
         f.fill(Lane::Normal, rows, 60).await;
-        let change = format!("UPDATE outbox SET due_reason = '{reason}', due_at = {due} WHERE due_reason = 'requested'");
+        let change =
+            format!("UPDATE outbox SET due_reason = '{reason}', due_at = {due} WHERE due_reason = 'requested'");
         f.database.execute(&change).await;
     }
     f.fill(Lane::Normal, 5, -60).await;
