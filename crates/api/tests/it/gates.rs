@@ -222,11 +222,12 @@ async fn nothing_that_waits_goes_while_the_workspace_is_paused() {
     tagged["tags"] = json!(["promo"]);
     let mut scheduled = message();
     scheduled["scheduledFor"] = json!(later(until, 10).to_string());
+    let (at_once, behind_them) = (0..1, 100..110);
     for (scope, request, after) in [
-        (json!({ "scope": "tag", "tag": "promo" }), &tagged, 0),
-        (json!({ "scope": "workspace" }), &message(), 100),
-        (json!({ "scope": "workspace" }), &scheduled, 100),
-        (json!({ "scope": "workspace" }), &tagged, 100),
+        (json!({ "scope": "tag", "tag": "promo" }), &tagged, &at_once),
+        (json!({ "scope": "workspace" }), &message(), &behind_them),
+        (json!({ "scope": "workspace" }), &scheduled, &behind_them),
+        (json!({ "scope": "workspace" }), &tagged, &behind_them),
     ] {
         harness.database.execute("UPDATE pauses SET ended_at = now() WHERE scope <> 'tag'").await;
         let mut pause = scope.clone();
@@ -236,7 +237,8 @@ async fn nothing_that_waits_goes_while_the_workspace_is_paused() {
         let path = format!("{}?dryRun=true", harness.tenant.messages_path());
         let plan = harness.ask(Method::POST, &path, Some(request)).await.expect(200);
         let send_at: Timestamp = plan["sendAt"].as_str().expect("it goes").parse().expect("an instant");
-        assert_eq!(send_at.duration_since(until).as_secs(), after, "{scope}: {plan}");
+        let seconds = send_at.duration_since(until).as_secs();
+        assert!(after.contains(&seconds), "{scope}: {seconds} of {after:?}: {plan}");
     }
     harness.stop().await;
 }
