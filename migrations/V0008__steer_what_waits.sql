@@ -67,3 +67,5 @@ CREATE TABLE message_events (
 ) PARTITION BY RANGE (message_id);
 CREATE TABLE message_events_default PARTITION OF message_events DEFAULT;
 ALTER TABLE message_events_default SET (autovacuum_vacuum_insert_scale_factor = 0.05);
+-- It gets its partitions now, not with the next regular look.
+UPDATE chores SET due_at = '-infinity' WHERE chore = 'partitions';

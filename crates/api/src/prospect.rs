@@ -25,6 +25,8 @@ pub(crate) struct Prospect<'a> {
     pub(crate) kind: Kind,
     /// A pause, or an operator, that holds it.
     pub(crate) hold: Option<Hold>,
+    /// Until when a pause holds all messages of the channel, as far as it has an end.
+    pub(crate) stopped_until: Option<Timestamp>,
     /// The channel's gate, when it is closed.
     pub(crate) gate: Option<(GateReason, Timestamp)>,
     /// What it waits for, if it is stored.
@@ -101,8 +103,9 @@ impl Prospect<'_> {
     pub(crate) fn turn(&self) -> Option<Timestamp> {
         let earliest = self.may_go_at()?;
         let Some(queue) = &self.queue else { return Some(earliest) };
-        // Nothing goes while the gate is closed.
-        let seen_at = queue.seen_at.min(self.now).max(self.closed_until().unwrap_or(Timestamp::MIN));
+        // Nothing goes while the gate is closed or all is paused.
+        let stops = [self.closed_until(), self.stopped_until].into_iter().flatten();
+        let seen_at = stops.fold(queue.seen_at.min(self.now), Timestamp::max);
         let queue = Queue { seen_at, ..queue.clone() };
         let ahead = queue.due[self.lane.index()];
         Some(queue.turn(&Place { lane: self.lane, ahead, earliest }))

@@ -63,7 +63,7 @@ impl Holds {
         self.planning.map(|plan| plan.at)
     }
 
-    /// Plans a page of what former holds held; answers the lane and the earliest instant of what falls due by now.
+    /// Plans a page of what former holds held; answers the lane and the earliest instant that anything of it has now.
     pub(crate) async fn plan(&mut self, store: &Store, lease: &Lease, now: Timestamp) -> Option<(Lane, Timestamp)> {
         let mut plan = self.planning.filter(|plan| plan.at <= now)?;
         if plan.lane == 0 && plan.after == LANE_START {
@@ -105,6 +105,10 @@ impl Holds {
 
     /// When a held message may go now, if that has changed. One that cannot go in time falls due, and is ended then.
     fn plan_of(&self, held: &HeldMessage, now: Timestamp) -> Option<NewPlan> {
+        // Quiet hours have let it go: it has its place to come.
+        if held.reason == DueReason::QuietHours && held.due_at <= now {
+            return None;
+        }
         let proposed = schedule::first_due(now, held.scheduled_for);
         let in_time = |until: &Timestamp| *until < held.expires_at;
         let (due_at, reason) = match self.pauses.of_tags(&held.tags, proposed) {

@@ -421,10 +421,12 @@ impl<P: Provider> Lane<P> {
 
     /// A claim that is not used: the message waits on, and no try is counted.
     async fn give_back(&mut self, ready: Ready) {
-        // Its recipient's turn is its own still.
-        let keeps_turn = ready.has_turn && ready.message.waited_for == DueReason::Recipient;
+        // Its recipient's turn is its own still, and so is its place in what quiet hours let go.
+        let waited_for = ready.message.waited_for;
+        let keeps_turn = ready.has_turn && waited_for == DueReason::Recipient;
+        let keeps_place = matches!(waited_for, DueReason::QuietHours | DueReason::Released);
         let other = if self.gatekeeper.gate().is_some() { DueReason::Gate } else { DueReason::Requested };
-        let reason = if keeps_turn { DueReason::Recipient } else { other };
+        let reason = if keeps_turn || keeps_place { waited_for } else { other };
         let due_at = ready.message.due_at;
         self.recipients.give_back(&ready, self.shared.store.now());
         self.wait(ready, due_at, reason).await;

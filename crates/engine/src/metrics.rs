@@ -31,7 +31,8 @@ pub struct Metrics {
     pub channels_paused: IntGauge,
     /// Closed gates of owned channels, by reason.
     pub gates_closed: IntGaugeVec,
-    /// Lanes whose first message has been due for over a minute without moving, while nothing explains it: a failure.
+    /// Lanes whose first message has been due for over a minute without moving, while nothing explains it: a failure. Not of
+    /// channels whose account has a limit.
     pub lanes_overdue: IntGauge,
     /// How long the first of them is late, in seconds.
     pub overdue_seconds: IntGauge,
@@ -84,7 +85,7 @@ impl Metrics {
             )?,
             lanes_overdue: IntGauge::new(
                 "tuma_lanes_overdue",
-                "Lanes whose first message is due, does not move, and nothing explains it",
+                "Lanes whose first message is due, does not move, and nothing explains it; not of accounts with a limit",
             )?,
             overdue_seconds: IntGauge::new(
                 "tuma_overdue_seconds",

@@ -2,7 +2,8 @@
 //!
 //! A backlog is no failure: its first message is another one at every look. A lane whose first message has been due for a
 //! minute and is still the first a minute later has been forgotten by whoever should send it. Every replica looks, at all
-//! channels, since one that nobody owns has nobody else to tell of it.
+//! channels, since one that nobody owns has nobody else to tell of it. Channels whose account has a limit are left out: behind
+//! others of the account a lane may stand still rightly.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -19,6 +19,10 @@ use store::owned::OwnedChannel;
 
 /// Instants whose messages have places at a time; more let their messages go at once.
 const SPREADS_MAX: usize = 1_000;
+/// Messages of one instant that are counted: some 40 ms, for which the lane waits. What is beyond has the last place.
+const COUNTED_MAX: i64 = 200_000;
+/// After a count that failed, before the next: a lane that waited for one a message would send nothing else.
+const COUNT_REST: SignedDuration = SignedDuration::from_secs(5);
 
 /// What keeps a message from being sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +40,8 @@ pub(crate) struct Quiet {
     message_type: MessageType,
     /// Places of what fell due in a lane at an instant.
     spreads: HashMap<(Lane, Timestamp), (Spread, Timestamp)>,
+    /// Before this instant nothing is counted again: the last count failed.
+    counts_at: Timestamp,
 }
 
 impl Quiet {
@@ -44,6 +50,7 @@ impl Quiet {
             hours: owned.quiet_hours.clone(),
             message_type: owned.channel.settings.message_type,
             spreads: HashMap::new(),
+            counts_at: Timestamp::MIN,
         }
     }
 
@@ -79,16 +86,17 @@ impl Quiet {
         let key = (message.lane, message.due_at);
         if !self.spreads.contains_key(&key) {
             self.spreads.retain(|_, (_, until)| *until > now);
-            if self.spreads.len() >= SPREADS_MAX {
+            if self.spreads.len() >= SPREADS_MAX || now < self.counts_at {
                 return None;
             }
-            match store.let_go(message.channel, message.lane, message.due_at, until).await {
+            match store.let_go(message.channel, message.lane, message.due_at, until, COUNTED_MAX).await {
                 Ok(let_go) => {
                     let from = let_go.last.map_or(message.due_at, |last| last.max(message.due_at));
                     self.spreads.insert(key, (Spread::new(from, until, let_go.messages), until));
                 }
                 Err(error) => {
                     tracing::warn!(%error, channel = %message.channel, "what quiet hours let go cannot be counted, and goes at once");
+                    self.counts_at = now.saturating_add(COUNT_REST).unwrap_or(Timestamp::MAX);
                     return None;
                 }
             }
@@ -98,7 +106,7 @@ impl Quiet {
 
     /// Until when a held message is held from an instant on, if it is; also past the end of its validity.
     pub(crate) fn closed_for(&self, held: &HeldMessage, at: Timestamp) -> Option<Timestamp> {
-        let hours = self.hours_for(held.use_case.as_deref())?;
+        let hours = self.hours_for(held.use_case.as_deref()).filter(|_| !held.ignores_quiet_hours)?;
         closed_until(hours, &held.recipient, at, held.expires_at)
     }
 

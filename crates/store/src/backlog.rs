@@ -7,6 +7,7 @@ use domain::fairness::Contender;
 use domain::forecast::{Arrival, THOUSAND};
 use domain::id::{ChannelId, MessageId, WorkspaceId};
 use domain::message::Lane;
+use domain::schedule::DueReason;
 use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -34,7 +35,7 @@ pub struct Backlog {
     pub due: [u64; LANES],
     /// What falls due later, in order.
     pub arrivals: Vec<Arrival>,
-    /// All of them.
+    /// All of them, and what is held until somebody lets it go.
     pub waiting: u64,
 }
 
@@ -63,19 +64,20 @@ pub type Spot = (Timestamp, MessageId);
 const START: Spot = (Timestamp::UNIX_EPOCH, MessageId(Uuid::nil()));
 const END: Spot = (Timestamp::MAX, MessageId(Uuid::max()));
 
+// What is held until somebody lets it go waits, but never falls due: at its instant its validity ends. It has no division.
 const PAGE_OF_LANES: &str = "-- store.backlog.page_of_lanes
 WITH looked AS MATERIALIZED (
-    SELECT i.lane, o.due_at, o.message_id
+    SELECT i.lane, o.due_at, o.message_id, o.ends_held
     FROM unnest($2::smallint[], $3::timestamptz[], $4::uuid[], $5::timestamptz[], $6::uuid[])
         AS i (lane, after_at, after_id, end_at, end_id)
     CROSS JOIN LATERAL (
-        SELECT due_at, message_id FROM outbox
+        SELECT due_at, message_id, due_reason = $9 OR due_reason = $10 AND due_at = expires_at AS ends_held FROM outbox
         WHERE channel_id = $1 AND lane = i.lane
         AND (due_at, message_id) > (i.after_at, i.after_id) AND (due_at, message_id) < (i.end_at, i.end_id)
         ORDER BY due_at, message_id LIMIT $7
     ) o
 ), counted AS (
-    SELECT lane, width_bucket(due_at, $8::timestamptz[]) AS division, count(message_id) AS messages,
+    SELECT lane, CASE WHEN NOT ends_held THEN width_bucket(due_at, $8::timestamptz[]) END AS division, count(message_id) AS messages,
         avg(extract(epoch FROM due_at)::float8) AS mean, max(due_at) AS last_at
     FROM looked GROUP BY 1, 2
 ), lanes AS (
@@ -158,7 +160,9 @@ impl Store {
         let (after_at, after_id): (Vec<Timestamp>, Vec<Uuid>) =
             walks.iter().map(|walk| (walk.reached.0, walk.reached.1.0)).unzip();
         let (end_at, end_id): (Vec<Timestamp>, Vec<Uuid>) = walks.iter().map(|walk| (walk.end.0, walk.end.1.0)).unzip();
-        let params: Params<'_> = &[&channel.0, &lanes, &after_at, &after_id, &end_at, &end_id, &PAGE, &divisions];
+        let (held, paused) = (DueReason::Held.as_str(), DueReason::Paused.as_str());
+        let params: Params<'_> =
+            &[&channel.0, &lanes, &after_at, &after_id, &end_at, &end_id, &PAGE, &divisions, &held, &paused];
         self.query(PAGE_OF_LANES, params).await
     }
 
@@ -195,6 +199,8 @@ struct Tally {
     due: [u64; LANES],
     /// By division and lane: messages, and the sum of their instants in seconds.
     later: Vec<[(u64, f64); LANES]>,
+    /// Held until somebody lets them go.
+    held: u64,
 }
 
 impl Tally {
@@ -202,18 +208,20 @@ impl Tally {
         let ahead = |seconds| seen_at.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX);
         let divisions: Vec<Timestamp> = DIVISIONS_SECONDS.into_iter().map(ahead).collect();
         let later = vec![[(0, 0.0); LANES]; divisions.len()];
-        Self { seen_at, divisions, due: [0; LANES], later }
+        Self { seen_at, divisions, due: [0; LANES], later, held: 0 }
     }
 
     /// Adds what a row counts; answers where its lane goes on, if the page was full.
     fn add(&mut self, row: &Row) -> Result<Option<(Lane, Spot)>, Error> {
         let number: i16 = get(row, 0)?;
         let lane = Lane::from_number(number).ok_or_else(|| Error::corrupt(format!("lane {number}")))?;
-        let division = usize::try_from(get::<i32>(row, 1)?).map_err(Error::corrupt)?;
+        let division = get::<Option<i32>>(row, 1)?.map(usize::try_from).transpose().map_err(Error::corrupt)?;
         let messages = u64::try_from(get::<i64>(row, 2)?).map_err(Error::corrupt)?;
-        match division.checked_sub(1).and_then(|division| self.later.get_mut(division)) {
-            None => self.due[lane.index()] += messages,
-            Some(later) => {
+        let later = division.map(|division| division.checked_sub(1).and_then(|later| self.later.get_mut(later)));
+        match later {
+            None => self.held += messages,
+            Some(None) => self.due[lane.index()] += messages,
+            Some(Some(later)) => {
                 let (count, sum) = &mut later[lane.index()];
                 *count += messages;
                 *sum += get::<f64>(row, 3)? * messages as f64;
@@ -234,7 +242,7 @@ impl Tally {
         }
         arrivals.sort_by_key(|arrival| arrival.at);
         let later: u64 = self.later.iter().flatten().map(|(messages, _)| messages).sum();
-        let waiting = self.due.iter().sum::<u64>() + later;
+        let waiting = self.due.iter().sum::<u64>() + later + self.held;
         Backlog { seen_at: self.seen_at, due: self.due, arrivals, waiting }
     }
 }

@@ -108,11 +108,13 @@ WITH made AS (
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
     longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max FROM made";
 
+// Which quiet hours hold a message that does not say what it is for follows from the channel's type.
 const UPDATE: &str = "-- store.channel.update
 WITH changed AS (
     UPDATE channels SET name = $3, number = $4, message_type = $5, messages_per_second = $6, status = $7, longitude_spelling = $12,
         provider_key = coalesce($8, provider_key), account_id = coalesce($13, account_id), account_messages_per_second = $14,
-        recipient_interval_seconds = $15, recipient_burst = $16, backlog_max = $17, revision = revision + 1, updated_at = clock_timestamp()
+        recipient_interval_seconds = $15, recipient_burst = $16, backlog_max = $17, revision = revision + 1, updated_at = clock_timestamp(),
+        holds_changed_at = CASE WHEN message_type = $5 THEN holds_changed_at ELSE clock_timestamp() END
     WHERE workspace_id = $1 AND channel_id = $2 AND revision = $9
     RETURNING workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
     longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::client::{Params, Store, get};
 use crate::error::Error;
 use crate::lease::Lease;
+use crate::quiet_hours::ignores_quiet_hours;
 
 /// What is planned anew when the settings that hold it change.
 const PLANNED_ANEW: &[&str] = &[DueReason::QuietHours.as_str(), DueReason::Paused.as_str()];
@@ -44,6 +45,8 @@ pub struct HeldMessage {
     pub recipient: PhoneNumber,
     /// What it is for, as the caller says.
     pub use_case: Option<String>,
+    /// Whether it goes in quiet hours, too.
+    pub ignores_quiet_hours: bool,
     /// Tags.
     pub tags: Vec<String>,
 }
@@ -83,7 +86,7 @@ WITH looked AS MATERIALIZED (
     ORDER BY due_at, message_id LIMIT $6
 )
 SELECT l.message_id, l.claim, l.due_at, l.expires_at, m.scheduled_for, m.recipient, m.use_case,
-    m.tags, l.due_reason
+    m.tags, l.due_reason, m.options
 FROM looked l
 LEFT JOIN messages m ON l.is_held AND m.workspace_id = l.workspace_id AND m.message_id = l.message_id
 WHERE l.workspace_id = $1
@@ -181,6 +184,7 @@ fn held_message(row: &Row) -> Result<Option<HeldMessage>, Error> {
         scheduled_for: get(row, 4)?,
         recipient: PhoneNumber::from_stored(recipient),
         use_case: get(row, 6)?,
+        ignores_quiet_hours: ignores_quiet_hours(get(row, 9)?)?,
         tags: get(row, 7)?,
         reason: DueReason::from_word(get(row, 8)?).ok_or_else(|| Error::corrupt("due reason"))?,
     }))

@@ -22,7 +22,7 @@ pub struct Head {
 }
 
 // A message that is being sent is not looked at; one whose claim has lapsed is. What explains a wait: a channel that is
-// switched off, a closed gate, a pause.
+// switched off, a closed gate, a pause, a limit of the provider account: others of its channels may have the turns.
 const HEADS: &str = "-- store.overdue.heads
 SELECT c.channel_id, l.lane, h.message_id, h.due_at
 FROM channels c
@@ -33,7 +33,8 @@ CROSS JOIN LATERAL (
     AND (o.claimed_until IS NULL OR o.claimed_until <= $2)
     ORDER BY o.due_at, o.message_id LIMIT 1
 ) h
-WHERE c.status = 'active'
+WHERE c.status = 'active' AND c.account_messages_per_second IS NULL
+AND NOT EXISTS (SELECT 1 FROM channels s WHERE s.account_id = c.account_id AND s.account_messages_per_second IS NOT NULL)
 AND NOT EXISTS (SELECT 1 FROM channel_gates g WHERE g.workspace_id = c.workspace_id AND g.channel_id = c.channel_id AND g.until > $2)
 AND NOT EXISTS (SELECT 1 FROM pauses p WHERE p.workspace_id = c.workspace_id AND p.ended_at IS NULL
     AND (p.until IS NULL OR p.until > $2) AND (p.scope = 'workspace' OR p.channel_id = c.channel_id))

@@ -106,6 +106,14 @@ WHERE m.workspace_id = $1 AND m.message_id = ANY ($2)
 AND p.workspace_id = $1 AND p.ended_at IS NULL AND coalesce(p.until, 'infinity') > statement_timestamp()
 GROUP BY m.message_id";
 
+const FORGET: &str = "-- store.pause.forget
+DELETE FROM pauses p USING (
+    SELECT workspace_id, pause_id FROM pauses WHERE coalesce(ended_at, until) < $1
+    ORDER BY workspace_id, pause_id LIMIT $2
+) o
+WHERE p.workspace_id = o.workspace_id AND p.pause_id = o.pause_id
+RETURNING p.pause_id";
+
 impl Store {
     /// Makes a pause of a workspace.
     ///
@@ -184,6 +192,14 @@ impl Store {
         let messages: Vec<Uuid> = messages.iter().map(|id| id.0).collect();
         let rows = self.query(OF_TAGS, &[&workspace.0, &messages]).await?;
         rows.iter().map(|row| Ok((MessageId(get(row, 0)?), get(row, 1)?))).collect()
+    }
+
+    /// Removes up to `limit` pauses that were over before an instant; answers how many.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub async fn forget_pauses(&self, before: Timestamp, limit: i64) -> Result<usize, Error> {
+        Ok(self.query(FORGET, &[&before, &limit]).await?.len())
     }
 }
 

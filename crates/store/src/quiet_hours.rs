@@ -15,7 +15,7 @@ use crate::error::Error;
 /// What quiet hours let go at one instant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LetGo {
-    /// Messages of the lane that fell due at it and have not ended.
+    /// Messages of the lane that fell due at it and have not ended, as far as they were counted.
     pub messages: u64,
     /// When the last one goes of those that have their time already.
     pub last: Option<Timestamp>,
@@ -46,7 +46,9 @@ WITH changed AS (
 SELECT channel_id FROM changed";
 
 const LET_GO: &str = "-- store.quiet_hours.let_go
-SELECT (SELECT count(message_id) FROM outbox WHERE channel_id = $1 AND lane = $2 AND due_at = $3),
+SELECT (SELECT count(l.message_id) FROM (
+        SELECT message_id FROM outbox WHERE channel_id = $1 AND lane = $2 AND due_at = $3 ORDER BY message_id LIMIT $6
+    ) l),
     (SELECT due_at FROM outbox WHERE channel_id = $1 AND lane = $2 AND due_at > $3 AND due_at <= $4 AND due_reason = $5
         ORDER BY due_at DESC LIMIT 1)";
 
@@ -82,7 +84,7 @@ impl Store {
         Ok(self.maybe_one(PUT_OF_CHANNEL, params).await?.is_some())
     }
 
-    /// What quiet hours let go in a lane at an instant, and is spread until another.
+    /// What quiet hours let go in a lane at an instant, and is spread until another; no more than `limit` are counted.
     ///
     /// # Errors
     /// When the database cannot be used.
@@ -92,9 +94,10 @@ impl Store {
         lane: Lane,
         at: Timestamp,
         until: Timestamp,
+        limit: i64,
     ) -> Result<LetGo, Error> {
         let reason = DueReason::Released.as_str();
-        let row = self.one(LET_GO, &[&channel.0, &lane.number(), &at, &until, &reason]).await?;
+        let row = self.one(LET_GO, &[&channel.0, &lane.number(), &at, &until, &reason, &limit]).await?;
         Ok(LetGo { messages: u64::try_from(get::<i64>(&row, 0)?).map_err(Error::corrupt)?, last: get(&row, 1)? })
     }
 }

@@ -53,6 +53,7 @@ pub(crate) async fn plan(
         lane,
         kind: if request.template.is_some() { Kind::Template } else { Kind::FreeForm },
         hold: pause.map(Hold::from),
+        stopped_until: stopped_until(channel, workspace, now),
         gate: gate.map(|gate| (gate.reason, gate.until)),
         wait: None,
         place: None,
@@ -70,6 +71,12 @@ pub(crate) async fn plan(
     let preview = |part| api.preview.preview(&part, &settings.number, &request.recipient, settings.longitude_spelling);
     let calls = if due_at.is_some() { parts.map(preview).collect() } else { Vec::new() };
     Ok(plan::accepted(send_at, expires_at, gates, calls))
+}
+
+/// Until when a pause holds all messages of a channel, if one does that names its end.
+pub(crate) fn stopped_until(channel: &Channel, workspace: &Workspace, now: Timestamp) -> Option<Timestamp> {
+    // Pauses of tags cover nothing that has none.
+    pause::covering(&workspace.pauses, channel.id, &[""; 0], now)?.until
 }
 
 /// The channel's part of its account's limit, as far as it is known.

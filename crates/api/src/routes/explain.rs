@@ -14,7 +14,7 @@ use store::explain::{Asked, Inside, Standing, Told};
 use store::message::{Direction, Message};
 use store::workspace::Workspace;
 
-use super::dry_run::share;
+use super::dry_run::{share, stopped_until};
 use crate::access::Scope;
 use crate::app::Api;
 use crate::errors::ApiError;
@@ -161,6 +161,7 @@ impl<'a> Explained<'a> {
             lane: self.standing.map_or(Lane::Normal, |standing| standing.lane),
             kind: if self.message.template.is_some() { Kind::Template } else { Kind::FreeForm },
             hold,
+            stopped_until: stopped_until(self.channel, self.workspace, self.now),
             gate: waiting.and_then(|waiting| waiting.gate),
             wait: waiting.map(|waiting| OwnWait {
                 reason: waiting.reason,

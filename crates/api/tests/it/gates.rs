@@ -1,8 +1,10 @@
 //! The gates of a dry run: which setting keeps a message, and until when.
 
+use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::acts::later;
 use crate::harness::{Harness, message, text};
 use crate::quiet_hours::nights;
 
@@ -205,5 +207,38 @@ async fn what_cannot_go_in_time_would_be_accepted_and_never_sent() {
         assert_eq!(harness.plan_at("2026-11-21T04:00:00Z", &request).await["sendAt"], send_at, "{validity}");
     }
     assert_eq!(harness.rows("messages").await, 0);
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_that_waits_goes_while_the_workspace_is_paused() {
+    let harness = Harness::start().await;
+    let pauses = format!("/workspaces/{}/pauses", harness.tenant.workspace);
+    harness.change_channel(json!({ "messagesPerSecond": 10 })).await;
+    // A hundred seconds' worth.
+    harness.fill(1, 1_000).await;
+    let until = later(harness.database.store.now(), 3_600);
+    let mut tagged = message();
+    tagged["tags"] = json!(["promo"]);
+    let mut scheduled = message();
+    scheduled["scheduledFor"] = json!(later(until, 10).to_string());
+    let (at_once, behind_them) = (0..1, 100..110);
+    for (scope, request, after) in [
+        (json!({ "scope": "tag", "tag": "promo" }), &tagged, &at_once),
+        (json!({ "scope": "workspace" }), &message(), &behind_them),
+        (json!({ "scope": "workspace" }), &scheduled, &behind_them),
+        (json!({ "scope": "workspace" }), &tagged, &behind_them),
+    ] {
+        harness.database.execute("UPDATE pauses SET ended_at = now() WHERE scope <> 'tag'").await;
+        let mut pause = scope.clone();
+        pause["reason"] = json!("the offer is wrong");
+        pause["until"] = json!(until.to_string());
+        harness.ask(Method::POST, &pauses, Some(&pause)).await.expect(201);
+        let path = format!("{}?dryRun=true", harness.tenant.messages_path());
+        let plan = harness.ask(Method::POST, &path, Some(request)).await.expect(200);
+        let send_at: Timestamp = plan["sendAt"].as_str().expect("it goes").parse().expect("an instant");
+        let seconds = send_at.duration_since(until).as_secs();
+        assert!(after.contains(&seconds), "{scope}: {seconds} of {after:?}: {plan}");
+    }
     harness.stop().await;
 }

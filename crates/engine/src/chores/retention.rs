@@ -13,16 +13,17 @@ use super::{Done, rows};
 const KEYS: i64 = 5_000;
 /// Statements of one run.
 const BATCHES: usize = 100;
-/// Gates that were closed are kept as long as messages (README, choices).
-const GATES_KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
-/// Gates forgotten in one run.
-const GATES: i64 = 10_000;
+/// Gates that were closed and pauses that are over are kept as long as messages (README, choices).
+const HOLDS_KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
+/// Gates, and pauses, forgotten in one run.
+const HOLDS: i64 = 10_000;
 
-/// Forgets gates of long ago; walks over a bounded number of keys of the oldest month that is to go, and drops it at the end.
+/// Forgets gates and pauses of long ago; walks over a bounded number of keys of the oldest month that is to go, and drops it at the end.
 pub(super) async fn run_once(store: &Store, now: Timestamp, position: &str) -> Result<Done, Error> {
-    let gates = store.forget_gates(now.saturating_sub(GATES_KEPT).unwrap_or(Timestamp::MIN), GATES).await?;
+    let before = now.saturating_sub(HOLDS_KEPT).unwrap_or(Timestamp::MIN);
+    let forgotten = store.forget_gates(before, HOLDS).await? + store.forget_pauses(before, HOLDS).await?;
     let done = run_months(store, now, position).await?;
-    Ok(Done { rows: done.rows + gates as u64, ..done })
+    Ok(Done { rows: done.rows + forgotten as u64, ..done })
 }
 
 async fn run_months(store: &Store, now: Timestamp, position: &str) -> Result<Done, Error> {

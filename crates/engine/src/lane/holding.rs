@@ -17,8 +17,13 @@ use crate::recipients::Clearance;
 
 impl<P: Provider> Lane<P> {
     /// Takes in what was claimed. Those that pauses of their tags hold wait on, and no try is counted; where that cannot be
-    /// told, all do.
+    /// told, all do. What is not valid any more ends: held until then, it would only fall due again.
     pub(super) async fn take_in(&mut self, claimed: Vec<Claimed>, claimed_at: Instant) {
+        let now = self.shared.store.now();
+        let (claimed, over): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|message| message.expires_at > now);
+        for message in over {
+            self.expire(Ready::new(message, claimed_at, false)).await;
+        }
         let paused = self.paused_by_tags(&claimed).await;
         for message in claimed {
             let ready = Ready::new(message, claimed_at, false);

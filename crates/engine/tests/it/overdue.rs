@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use prometheus::Registry;
 use serde_json::json;
 use store::accept::NewMessage;
+use store::channel::ChannelSettings;
+use testkit::Tenant;
 
 use crate::messages::after;
-use crate::rig::{Rig, fast};
+use crate::rig::{KEY, Rig, fast};
 
 /// A rig without an engine and a watch over it.
 struct Watch {
@@ -71,7 +73,7 @@ async fn a_backlog_that_moves_is_none() {
 }
 
 #[tokio::test]
-async fn a_closed_gate_a_pause_and_a_channel_that_is_switched_off_explain_it() {
+async fn a_closed_gate_a_pause_an_account_limit_and_a_channel_that_is_switched_off_explain_it() {
     const GATE: &str = "INSERT INTO channel_gates (workspace_id, channel_id, reason, since, until, closings)
         SELECT workspace_id, channel_id, 'breaker', now(), now() + interval '1 hour', 1 FROM channels";
     const PAUSE: &str = "INSERT INTO pauses (workspace_id, pause_id, scope, channel_id, reason, actor, created_at)
@@ -80,6 +82,10 @@ async fn a_closed_gate_a_pause_and_a_channel_that_is_switched_off_explain_it() {
         (GATE, "DELETE FROM channel_gates"),
         (PAUSE, "UPDATE pauses SET ended_at = now()"),
         ("UPDATE channels SET status = 'inactive'", "UPDATE channels SET status = 'active'"),
+        (
+            "UPDATE channels SET account_messages_per_second = 80",
+            "UPDATE channels SET account_messages_per_second = NULL",
+        ),
     ];
     for (explain, end) in explained {
         let mut watch = Watch::new().await;
@@ -91,4 +97,20 @@ async fn a_closed_gate_a_pause_and_a_channel_that_is_switched_off_explain_it() {
         assert_eq!(watch.look(300).await, (0, 0), "{end}");
         assert_eq!(watch.look(400).await, (1, 400), "{end}");
     }
+}
+
+#[tokio::test]
+async fn a_limit_that_another_channel_of_the_account_names_explains_it() {
+    let mut watch = Watch::new().await;
+    let rig = &watch.rig;
+    let settings = &rig.tenant.channel.settings;
+    let limited = ChannelSettings { account_messages_per_second: Some(80), ..settings.clone() };
+    let other = Tenant::create_channel(rig.store(), rig.tenant.workspace, &limited, KEY).await;
+    watch.put(Lane::Normal, 0).await;
+    watch.look(100).await;
+    assert_eq!(watch.look(200).await, (0, 0), "its turn comes when the account has one");
+    let remove = format!("UPDATE channels SET account_messages_per_second = NULL WHERE channel_id = '{}'", other.id);
+    watch.rig.database.execute(&remove).await;
+    watch.look(300).await;
+    assert_eq!(watch.look(400).await, (1, 400));
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::id::PauseId;
 use domain::lifecycle::Status;
 use domain::message::{Lane, Tag};
+use domain::options::Options;
 use domain::pause::{Pause, PauseScope};
 use domain::schedule::DueReason;
 use engine::Settings;
@@ -210,7 +211,8 @@ async fn a_pause_outlives_its_owner() {
 
 #[tokio::test]
 async fn what_is_not_valid_until_the_end_of_a_pause_expires_in_time() {
-    for scope in [PauseScope::Workspace, PauseScope::Tag(tag("promo"))] {
+    // By its tag it is taken and held back once.
+    for (scope, held_back) in [(PauseScope::Workspace, 0), (PauseScope::Tag(tag("promo")), 1)] {
         let rig = Rig::scripted(json!({})).await;
         rig.pause(scope.clone(), None).await;
         let message = rig.tagged("promo");
@@ -220,6 +222,7 @@ async fn what_is_not_valid_until_the_end_of_a_pause_expires_in_time() {
         assert_eq!(rig.ended(&message).await, (Status::SendingFailed, Some(16001)), "{scope}");
         assert!(rig.read(&message).await.updated_at >= message.expires_at, "{scope}");
         assert_eq!(rig.sandbox.ledger().len(), 0, "{scope}");
+        assert_eq!(node.metrics.held_back.with_label_values(&["paused"]).get(), held_back, "{scope}");
         node.running.stop().await;
     }
 }
@@ -278,6 +281,22 @@ async fn after_a_pause_quiet_hours_hold_as_ever() {
     rig.end(pause).await;
     rig.until_number("SELECT count(*) FROM outbox WHERE due_reason = 'quiet_hours' AND tries = 0", 1).await;
     assert_eq!(rig.sandbox.ledger().len(), 0);
+    node.running.stop().await;
+}
+
+#[tokio::test]
+async fn what_ignores_quiet_hours_goes_in_them_when_a_pause_is_ended() {
+    let rig = Rig::scripted(json!({})).await;
+    let pause = rig.pause(PauseScope::Tag(tag("promo")), None).await;
+    let message = rig.tagged("promo");
+    let options = Options { ignore_quiet_hours: true, ..Options::default() };
+    let message = NewMessage { expires_at: after(message.created_at, 86_400_000), options, ..message };
+    rig.put(std::slice::from_ref(&message)).await;
+    let node = rig.node(fast()).await;
+    rig.until_number(PAUSED, 1).await;
+    quiet_hours::set(&rig, &quiet_hours::hours(rig.store().now(), -60, 60, 0)).await;
+    rig.end(pause).await;
+    rig.all_sent(&[message]).await;
     node.running.stop().await;
 }
 

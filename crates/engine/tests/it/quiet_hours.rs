@@ -1,7 +1,9 @@
 //! Quiet hours: what they hold, how they let go, and what happens when they change.
 
 use domain::lifecycle::Status;
+use domain::message::{Lane, Tag};
 use domain::options::Options;
+use domain::pause::PauseScope;
 use domain::quiet_hours::QuietHours;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -185,5 +187,66 @@ async fn the_next_owner_goes_on_where_the_last_one_was() {
         assert!(due_at > before && due_at <= after(end, 3_600_000), "{due_at} after {before}");
         before = due_at;
     }
+    node.running.stop().await;
+}
+
+/// What quiet hours let go just now, spread over the next hour; it goes before all else.
+async fn let_go(rig: &Rig, count: usize) -> Vec<NewMessage> {
+    let messages: Vec<NewMessage> =
+        (0..count).map(|_| NewMessage { lane: Lane::Urgent, ..rig.message("let go") }).collect();
+    rig.put(&messages).await;
+    let end = rig.store().now();
+    rig.database.execute(&format!("UPDATE outbox SET due_reason = 'quiet_hours', due_at = '{end}'")).await;
+    messages
+}
+
+#[tokio::test]
+async fn what_quiet_hours_let_go_and_is_given_back_keeps_its_place() {
+    let rig = Rig::scripted(json!({})).await;
+    rig.pause(PauseScope::Tag(Tag::new("promo").expect("a tag")), None).await;
+    set_quietly(&rig, &hours(rig.store().now(), 120, 180, 3600)).await;
+    let messages = let_go(&rig, 20).await;
+    // What was claimed is given back while it cannot be told which tags are paused.
+    rig.database.execute("ALTER TABLE messages RENAME COLUMN tags TO hidden").await;
+    let node = rig.node(fast()).await;
+    until("it was asked for", async || node.statements(Some("store.pause.of_tags")) >= 3).await;
+    rig.database.execute("ALTER TABLE messages RENAME COLUMN hidden TO tags").await;
+    rig.all_sent(&messages[..1]).await;
+    rig.until_number("SELECT count(*) FROM outbox WHERE due_reason = 'released'", 19).await;
+    assert_eq!(rig.sandbox.ledger().len(), 1);
+    node.running.stop().await;
+}
+
+#[tokio::test]
+async fn what_quiet_hours_have_let_go_is_not_planned_anew() {
+    let rig = Rig::scripted(json!({})).await;
+    set(&rig, &hours(rig.store().now(), 120, 180, 3600)).await;
+    let messages = let_go(&rig, 20).await;
+    let node = rig.node(fast()).await;
+    rig.all_sent(&messages[..1]).await;
+    rig.until_number("SELECT count(*) FROM outbox WHERE due_reason = 'released'", 19).await;
+    assert_eq!(rig.sandbox.ledger().len(), 1);
+    node.running.stop().await;
+}
+
+#[tokio::test]
+async fn what_quiet_hours_let_go_and_cannot_be_counted_goes_without_a_question_each() {
+    let rig = Rig::scripted(json!({})).await;
+    set_quietly(&rig, &hours(rig.store().now(), 120, 180, 3600)).await;
+    let messages = let_go(&rig, 20).await;
+    // Nothing else counts messages here; leases count channels.
+    rig.database
+        .execute(
+            "CREATE FUNCTION count_but_messages(bigint, uuid) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN
+                IF EXISTS (SELECT FROM messages WHERE message_id = $2) THEN RAISE EXCEPTION 'not to be counted'; END IF;
+                RETURN $1 + ($2 IS NOT NULL)::integer;
+            END $$;
+            CREATE AGGREGATE count(uuid) (SFUNC = count_but_messages, STYPE = bigint, INITCOND = '0')",
+        )
+        .await;
+    let node = rig.node(fast()).await;
+    rig.all_sent(&messages).await;
+    let asked = node.statements(Some("store.quiet_hours.let_go"));
+    assert!((1..20).contains(&asked), "{asked} questions");
     node.running.stop().await;
 }

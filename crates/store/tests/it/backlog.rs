@@ -55,6 +55,24 @@ async fn what_is_due_is_counted_by_lane_and_the_rest_by_when_it_falls_due() {
 }
 
 #[tokio::test]
+async fn what_waits_to_be_released_is_no_traffic_at_the_end_of_its_validity() {
+    let f = Fixture::new().await;
+    for (reason, rows, due) in [("held", 2, "expires_at"), ("paused", 3, "expires_at"), ("paused", 4, "due_at")] {
+        f.fill(Lane::Normal, rows, 60).await;
+        let change =
+            format!("UPDATE outbox SET due_reason = '{reason}', due_at = {due} WHERE due_reason = 'requested'");
+        f.database.execute(&change).await;
+    }
+    f.fill(Lane::Normal, 5, -60).await;
+    let overdue = "UPDATE outbox SET due_reason = 'held', expires_at = due_at WHERE due_reason = 'requested'";
+    f.database.execute(overdue).await;
+    f.fill(Lane::Bulk, 1, -60).await;
+    let backlog = f.store.backlog(f.tenant.channel.id, ALL).await.expect("counted");
+    let arrivals: Vec<[u64; 3]> = backlog.arrivals.iter().map(|arrival| arrival.lanes).collect();
+    assert_eq!((backlog.due, arrivals, backlog.waiting), ([0, 0, 1], vec![[0, 4, 0]], 15));
+}
+
+#[tokio::test]
 async fn a_long_lane_is_counted_page_by_page_and_no_further_than_asked() {
     let f = Fixture::new().await;
     let channel = f.tenant.channel.id;

@@ -54,3 +54,19 @@ async fn a_database_newer_than_the_program_is_accepted() {
     database.execute("DELETE FROM refinery_schema_history").await;
     assert!(!database.store.is_migrated().await.expect("read"));
 }
+
+#[tokio::test]
+async fn a_table_that_is_partitioned_gets_its_partitions_at_once() {
+    let url = testkit::empty_database().await;
+    let client = connect(&url).await;
+    let steps = migrate::plan(&Database::parse(&url).expect("our own address")).await.expect("a plan");
+    for step in &steps {
+        if step.sql.contains("PARTITION BY") && step.version > 4 {
+            let wait = "UPDATE chores SET due_at = '2027-01-01T00:00:00Z'";
+            client.batch_execute(wait).await.expect("chores are there");
+        }
+        client.batch_execute(&step.sql).await.expect("applied");
+    }
+    let due = "SELECT due_at = '-infinity' FROM chores WHERE chore = 'partitions'";
+    assert!(client.query_one(due, &[]).await.expect("read").get::<_, bool>(0));
+}

@@ -235,3 +235,27 @@ async fn what_a_pause_holds_is_planned_anew_and_what_an_operator_holds_is_not() 
     assert_eq!(f.store.plan_anew(&lease, &[plan(&paused), plan(&held)]).await.expect("planned"), 1);
     assert_eq!(f.database.number("SELECT count(*) FROM outbox WHERE due_reason = 'held'").await, 1);
 }
+
+#[tokio::test]
+async fn pauses_that_were_over_before_an_instant_are_forgotten_so_many_at_a_time() {
+    let f = Fixture::new().await;
+    let now = f.store.now();
+    f.paused(PauseScope::Workspace, None).await;
+    let ends = [
+        ("now() - interval '401 days'", "NULL"),
+        ("NULL", "now() - interval '401 days'"),
+        ("now() - interval '399 days'", "now() - interval '402 days'"),
+        ("NULL", "now() - interval '399 days'"),
+        ("NULL", "now() + interval '1 day'"),
+    ];
+    for (ended_at, until) in ends {
+        let pause = f.paused(PauseScope::Workspace, None).await;
+        let end = format!("UPDATE pauses SET ended_at = {ended_at}, until = {until} WHERE pause_id = '{}'", pause.id);
+        f.database.execute(&end).await;
+    }
+    let before = later(now, -400 * 86_400);
+    for forgotten in [1, 1, 0] {
+        assert_eq!(f.store.forget_pauses(before, 1).await.expect("forgotten"), forgotten);
+    }
+    assert_eq!((f.rows("pauses").await, f.open().await.len()), (4, 2));
+}

@@ -1,13 +1,14 @@
 //! Where quiet hours are set, who is told, and what they hold.
 
 use domain::id::ChannelId;
-use domain::message::Lane;
+use domain::message::{Lane, MessageType};
 use domain::quiet_hours::QuietHours;
 use domain::schedule::DueReason;
 use jiff::Timestamp;
 use serde_json::json;
 use store::accept::NewMessage;
 use store::audit::Act;
+use store::channel::ChannelSettings;
 use store::holds::{LANE_START, NewPlan};
 use testkit::Tenant;
 use uuid::Uuid;
@@ -51,6 +52,20 @@ async fn a_channels_quiet_hours_stand_in_place_of_its_workspaces() {
     assert!(f.store.put_channel_quiet_hours(workspace, channel, None, &ACT).await.expect("set"));
     assert_eq!(f.owned().await.0, Some(hours("Asia/Tokyo")));
     assert_eq!(f.database.number("SELECT count(*) FROM audit WHERE act = 'test.quiet_hours'").await, 4);
+}
+
+#[tokio::test]
+async fn another_message_type_lets_what_is_held_be_planned_anew_and_nothing_else_of_a_channel_does() {
+    let f = Fixture::new().await;
+    let mut channel = f.tenant.channel.clone();
+    assert_ne!(channel.settings.message_type, MessageType::Promotional);
+    let renamed = ChannelSettings { name: "renamed".to_owned(), ..channel.settings.clone() };
+    let retyped = ChannelSettings { message_type: MessageType::Promotional, ..renamed.clone() };
+    for (settings, is_planned) in [(renamed, false), (retyped, true)] {
+        let changed = f.store.update_channel(&channel, &settings, None, &ACT).await.expect("set");
+        channel = changed.expect("at this revision");
+        assert_eq!(f.owned().await.1, is_planned, "{settings:?}");
+    }
 }
 
 #[tokio::test]
@@ -122,9 +137,11 @@ async fn what_is_let_go_at_an_instant_is_counted_with_the_last_that_has_its_time
         waiting(later(end, 900), DueReason::Released),
     ];
     f.store.accept(&messages).await.expect("accepted");
-    let let_go = f.store.let_go(channel, Lane::Normal, end, later(end, 600)).await.expect("counted");
+    let let_go = f.store.let_go(channel, Lane::Normal, end, later(end, 600), 10).await.expect("counted");
     assert_eq!(let_go.messages, 2);
     assert_eq!(let_go.last.map(Timestamp::as_millisecond), Some(later(end, 200).as_millisecond()));
-    let other = f.store.let_go(channel, Lane::Bulk, end, later(end, 600)).await.expect("counted");
+    let first = f.store.let_go(channel, Lane::Normal, end, later(end, 600), 1).await.expect("counted");
+    assert_eq!((first.messages, first.last), (1, let_go.last), "no more are counted than asked for");
+    let other = f.store.let_go(channel, Lane::Bulk, end, later(end, 600), 10).await.expect("counted");
     assert_eq!((other.messages, other.last), (0, None));
 }
