@@ -99,6 +99,33 @@ async fn each_act_does_to_many_what_it_does_to_one() {
 }
 
 #[tokio::test]
+async fn what_was_cancelled_replaced_or_capped_is_sent_again_only_where_its_status_is_named() {
+    let harness = Harness::start().await;
+    harness.accept_tagged("spring", 5).await;
+    harness
+        .database
+        .execute(
+            "DELETE FROM outbox;
+            UPDATE messages m SET status = e.status, failure_code = e.code, failure_source = 'tuma', failure_source_code = ''
+            FROM (SELECT message_id, row_number() OVER (ORDER BY message_id) AS place FROM messages) o
+            JOIN (VALUES (1, 'sending_failed', 16001), (2, 'delivery_failed', 16005), (3, 'deleted', NULL), (4, 'skipped', 16008),
+                (5, 'rejected', 16007)) AS e (place, status, code) ON e.place = o.place
+            WHERE m.message_id = o.message_id",
+        )
+        .await;
+    let failed = json!(["sending_failed", "delivery_failed"]);
+    let counted = harness.count("replay", json!({ "tags": ["spring"] })).await;
+    assert_eq!((&counted["count"], &counted["selector"]["status"]), (&json!(2), &failed));
+    for status in ["deleted", "skipped", "rejected"] {
+        let counted = harness.count("replay", json!({ "tags": ["spring"], "status": status })).await;
+        assert_eq!((&counted["count"], &counted["sample"][0]["status"]), (&json!(1), &json!(status)));
+    }
+    assert_eq!(harness.confirm(&counted).await.expect(200)["acted"], 2);
+    assert_eq!(harness.rows("messages o WHERE o.replayed_as IS NOT NULL AND o.status LIKE '%_failed'").await, 2);
+    harness.stop().await;
+}
+
+#[tokio::test]
 async fn a_token_is_good_for_its_channel_for_fifteen_minutes() {
     let harness = Harness::start().await;
     harness.accept_tagged("spring", 1).await;
