@@ -4,6 +4,7 @@
 //! was seen to be, or not at all. No claim is waited for: a row that is locked is being sent.
 
 use domain::action::ActionKind;
+use domain::failure::{FailureCode, FailureSource};
 use domain::message::Lane;
 use domain::schedule::DueReason;
 use jiff::Timestamp;
@@ -17,6 +18,7 @@ use crate::client::{Params, Store, get};
 use crate::error::Error;
 use crate::outbox::lane;
 use crate::replay::{Ground, Moving};
+use crate::steer::CANCELLED_UNKNOWN;
 
 /// Rows looked at in one commit: few enough that accepting and sending hardly wait for it.
 const PAGE: i64 = 500;
@@ -56,7 +58,7 @@ WITH place AS (
         CASE $13::text WHEN 'hold' THEN o.expires_at WHEN 'release' THEN greatest($12, f.scheduled_for) END AS next_at
     FROM fitting f JOIN outbox o ON o.workspace_id = $1 AND o.message_id = f.message_id
     WHERE o.claimed_until IS NULL AND o.expires_at = f.expires_at AND CASE $13 WHEN 'hold' THEN o.due_reason <> 'held' WHEN 'release' THEN o.due_reason = 'held'
-        ELSE o.part = 0 AND NOT o.maybe_sent END
+        ELSE o.claim = 0 OR o.part = 0 AND NOT o.maybe_sent END
     FOR UPDATE OF o SKIP LOCKED
 ), planned AS (
     UPDATE outbox o SET due_at = t.next_at, due_reason = $14
@@ -64,9 +66,11 @@ WITH place AS (
     RETURNING o.message_id
 ), removed AS (
     DELETE FROM outbox o USING taken t WHERE $13 = 'cancel' AND o.workspace_id = $1 AND o.message_id = t.message_id
-    RETURNING o.message_id
+    RETURNING o.message_id, o.maybe_sent
 ), ended AS (
-    UPDATE messages m SET status = 'deleted', updated_at = $12, last_status_at = $12
+    UPDATE messages m SET status = 'deleted', updated_at = $12, last_status_at = $12,
+        failure_code = CASE WHEN r.maybe_sent THEN $18::integer END, failure_source = CASE WHEN r.maybe_sent THEN $19 END,
+        failure_source_code = CASE WHEN r.maybe_sent THEN $20 END
     FROM removed r WHERE m.workspace_id = $1 AND m.message_id = r.message_id
 ), done AS (
     SELECT message_id FROM planned UNION ALL SELECT message_id FROM removed
@@ -141,6 +145,9 @@ impl Store {
             &action.kind.event().as_str(),
             &act.actor,
             &act.name,
+            &FailureCode::OutcomeUnknown.number(),
+            &FailureSource::Tuma.as_str(),
+            &CANCELLED_UNKNOWN,
         ];
         let row = self.one(ACT, params).await?;
         if get::<Option<Uuid>>(&row, 0)?.is_none() {
