@@ -2,7 +2,10 @@
 //!
 //! Which parts go is `domain::replay`'s to say, when, `domain::again`'s. One statement marks the old messages and stores the
 //! new ones; a message that is marked already, or has changed since it was looked at, is left out. So it may be repeated.
+//! Under a collapse key a replay counts as old as the message it repeats: it does not go while a newer one waits.
 //! References of the parts that the provider accepted before, and which do not go again, are the new message's, too.
+
+use std::collections::HashMap;
 
 use domain::again::{Again, Kept, validity_seconds};
 use domain::content::Part;
@@ -21,6 +24,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::accept::TAG_SLOTS;
+use crate::accept::careful::Collapsing;
 use crate::audit::Act;
 use crate::channel::Channel;
 use crate::client::{Params, Store, get};
@@ -38,7 +42,7 @@ pub enum Replayed {
     Refused(Refusal),
     /// It could not go within its validity.
     TooLate(Again),
-    /// It changed while it was looked at, or its recipient is being erased.
+    /// It changed while it was looked at, its recipient is being erased, or a newer message waits under its collapse key.
     Changed,
     /// There is no such message.
     NotFound,
@@ -49,6 +53,7 @@ struct Candidate {
     old: MessageId,
     past: Past,
     replayed_as: Option<MessageId>,
+    replay_of: Option<MessageId>,
     recipient: Option<(ContactId, PhoneNumber)>,
     use_case: Option<String>,
     options: Options,
@@ -60,6 +65,8 @@ struct Candidate {
 /// A message that will send another one again.
 pub(crate) struct Successor {
     old: MessageId,
+    /// The message that the old one had sent again.
+    replay_of: Option<MessageId>,
     status: &'static str,
     new: MessageId,
     parts: Option<String>,
@@ -78,6 +85,11 @@ impl Successor {
     pub(crate) fn due(&self) -> (Lane, Timestamp) {
         (self.lane, self.due_at)
     }
+
+    fn collapsing(&self) -> Option<Collapsing> {
+        let (contact, old, is_replay) = (self.contact.0, self.old.0, self.replay_of.is_some());
+        self.collapse_id.map(|key| Collapsing { contact, key, old, is_replay })
+    }
 }
 
 /// What is asked for many messages at once: the channel, and the quiet hours that hold for it.
@@ -94,7 +106,7 @@ WITH asked AS MATERIALIZED (
 )
 SELECT m.message_id, m.status, m.failure_code, json_array_length(m.parts::json), cardinality(m.platform_references), m.replayed_as,
     m.contact_id, m.recipient, m.use_case, m.options, m.created_at, m.scheduled_for, m.expires_at,
-    CASE m.status WHEN $3 THEN m.parts END, m.channel_id
+    CASE m.status WHEN $3 THEN m.parts END, m.channel_id, m.replay_of
 FROM asked a JOIN messages m ON m.workspace_id = a.workspace_id AND m.message_id = a.message_id
 WHERE m.direction = 'outgoing'
 ORDER BY m.message_id";
@@ -112,6 +124,7 @@ WITH place AS (
     AS t (old_id, old_status, new_id, parts, expires_at, due_at, due_reason, lane, part, maybe_sent, collapse_id, contact_id)
     WHERE ($18::uuid IS NULL OR EXISTS (SELECT FROM place))
     AND NOT EXISTS (SELECT FROM erasures e WHERE e.workspace_id = $1 AND e.contact_id = t.contact_id)
+    AND t.old_id <> ALL ($25::uuid[])
 ), taken AS (
     UPDATE messages m SET replayed_as = i.new_id, updated_at = $14
     FROM input i
@@ -206,7 +219,7 @@ impl Store {
                 None
             }
         });
-        Ok(readable.collect())
+        Ok(newest(readable.collect()))
     }
 
     async fn candidate(&self, ground: Ground<'_>, message: MessageId) -> Result<Option<Candidate>, Error> {
@@ -275,7 +288,12 @@ impl Store {
             &next,
             &contacts,
         ];
-        let row = self.one(INSERT, params).await?;
+        let collapsing: Vec<Collapsing> = all().filter_map(Successor::collapsing).collect();
+        let row = if collapsing.is_empty() {
+            self.one(INSERT, &[params, &[&Vec::<Uuid>::new()]].concat()).await?
+        } else {
+            self.insert_collapsing(INSERT, params, ground.channel.workspace, &collapsing).await?
+        };
         let done: Vec<Uuid> = get(&row, 0)?;
         Ok((done.into_iter().map(MessageId).collect(), get::<Option<Uuid>>(&row, 1)?.is_some()))
     }
@@ -317,6 +335,7 @@ impl Candidate {
         };
         Ok(Successor {
             old: self.old,
+            replay_of: self.replay_of,
             status: self.past.status.as_str(),
             new: new_id_at(now),
             parts,
@@ -330,6 +349,20 @@ impl Candidate {
             contact: *contact,
         })
     }
+}
+
+/// Of those with one collapse key, the one that repeats the newest message.
+fn newest(successors: Vec<Successor>) -> Vec<Successor> {
+    let age = |one: &Successor| one.replay_of.unwrap_or(one.old);
+    let mut newest: HashMap<Uuid, MessageId> = HashMap::new();
+    for one in &successors {
+        if let Some(key) = one.collapse_id {
+            let known = newest.entry(key).or_insert(age(one));
+            *known = age(one).max(*known);
+        }
+    }
+    let goes = |one: &Successor| one.collapse_id.is_none_or(|key| newest.get(&key) == Some(&age(one)));
+    successors.into_iter().filter(goes).collect()
 }
 
 /// The same parts under new ids.
@@ -353,6 +386,7 @@ fn candidate(row: &Row) -> Result<Candidate, Error> {
         old: MessageId(get(row, 0)?),
         past: Past { status, failure, parts: count(3)?, accepted: count(4)? },
         replayed_as: get::<Option<Uuid>>(row, 5)?.map(MessageId),
+        replay_of: get::<Option<Uuid>>(row, 15)?.map(MessageId),
         recipient: contact.map(ContactId).zip(number.map(PhoneNumber::from_stored)),
         use_case: get(row, 8)?,
         options: serde_json::from_str(get(row, 9)?).map_err(Error::corrupt)?,
