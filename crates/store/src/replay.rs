@@ -6,6 +6,7 @@
 //! References of the parts that the provider accepted before, and which do not go again, are the new message's, too.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 
 use domain::again::{Again, Kept, validity_seconds};
 use domain::content::Part;
@@ -81,6 +82,11 @@ pub(crate) struct Successor {
 }
 
 impl Successor {
+    /// The message that it sends again.
+    pub(crate) fn old(&self) -> MessageId {
+        self.old
+    }
+
     /// The lane it waits in, and until when.
     pub(crate) fn due(&self) -> (Lane, Timestamp) {
         (self.lane, self.due_at)
@@ -183,21 +189,42 @@ impl Store {
         message: MessageId,
         act: &Act<'_>,
     ) -> Result<Replayed, Error> {
+        let Ok(replayed) =
+            self.replay_admitted(channel, hours, message, act, |_, _, _| Ok::<_, Infallible>(())).await?;
+        Ok(replayed)
+    }
+
+    /// Sends a message again if the new one is admitted, which is asked for by its lane, the instant from which on it may go, and
+    /// the end of its validity; the inner error is why it is not.
+    ///
+    /// # Errors
+    /// When the database cannot be used; may be repeated.
+    pub async fn replay_admitted<E>(
+        &self,
+        channel: &Channel,
+        hours: Option<&QuietHours>,
+        message: MessageId,
+        act: &Act<'_>,
+        admit: impl FnOnce(Lane, Timestamp, Timestamp) -> Result<(), E>,
+    ) -> Result<Result<Replayed, E>, Error> {
         let now = self.now();
         let ground = Ground { channel, hours };
-        let Some(candidate) = self.candidate(ground, message).await? else { return Ok(Replayed::NotFound) };
+        let Some(candidate) = self.candidate(ground, message).await? else { return Ok(Ok(Replayed::NotFound)) };
         let successor = match candidate.successor(ground, now) {
             Ok(successor) => successor,
-            Err(reason) => return Ok(reason),
+            Err(reason) => return Ok(Ok(reason)),
         };
+        if let Err(why) = admit(successor.lane, successor.due_at, successor.expires_at) {
+            return Ok(Err(why));
+        }
         let (new, lane, due_at) = (successor.new, successor.lane, successor.due_at);
         let (done, _) = self.insert_successors(ground, &[successor], now, act, None).await?;
         if done == [message] {
-            return Ok(Replayed::New(new, lane, due_at));
+            return Ok(Ok(Replayed::New(new, lane, due_at)));
         }
         // Somebody else was first, or a former try whose answer was lost.
         let again = self.candidate(ground, message).await?;
-        Ok(again.and_then(|again| again.replayed_as).map_or(Replayed::Changed, Replayed::Before))
+        Ok(Ok(again.and_then(|again| again.replayed_as).map_or(Replayed::Changed, Replayed::Before)))
     }
 
     /// The messages that would send these again, of those that may be.

@@ -158,6 +158,32 @@ async fn a_token_is_good_for_its_channel_for_fifteen_minutes() {
 }
 
 #[tokio::test]
+async fn a_workspace_has_no_more_open_counts_than_it_may() {
+    let harness = Harness::start().await;
+    harness.accept_tagged("spring", 1).await;
+    let counted = harness.count("hold", json!({ "tags": ["spring"] })).await;
+    harness
+        .database
+        .execute(
+            "INSERT INTO actions (workspace_id, action_id, channel_id, action, selector, below, counted, actor, created_at, expires_at)
+            SELECT workspace_id, gen_random_uuid(), channel_id, action, selector, below, counted, actor, created_at, expires_at
+            FROM actions CROSS JOIN generate_series(1, 99)",
+        )
+        .await;
+    let request = json!({ "action": "hold", "selector": { "tags": ["spring"] } });
+    let refused = harness.act(&request).await;
+    assert_eq!(refused.code(422), "InvalidPayload");
+    let why = "100 counts wait to be confirmed: confirm some first, or wait until they lapse";
+    assert_eq!(refused.json()["details"], json!({ ".": [why] }));
+    assert_eq!(harness.confirm(&counted).await.expect(200)["acted"], 1);
+    harness.act(&request).await.expect(200);
+    assert_eq!(harness.act(&request).await.code(422), "InvalidPayload");
+    harness.database.execute("UPDATE actions SET expires_at = now() WHERE confirmed_at IS NULL").await;
+    harness.act(&request).await.expect(200);
+    harness.stop().await;
+}
+
+#[tokio::test]
 async fn tokens_that_are_confirmed_together_act_once() {
     let harness = Harness::start().await;
     harness.accept_tagged("spring", 20).await;

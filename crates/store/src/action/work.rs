@@ -3,8 +3,11 @@
 //! A page that another process has done meanwhile, or whose answer was lost, is not done twice: it begins where the action
 //! was seen to be, or not at all. No claim is waited for: a row that is locked is being sent.
 
+use std::collections::HashSet;
+
 use domain::action::ActionKind;
 use domain::failure::{FailureCode, FailureSource};
+use domain::id::MessageId;
 use domain::message::Lane;
 use domain::schedule::DueReason;
 use jiff::Timestamp;
@@ -17,7 +20,7 @@ use crate::channel::Channel;
 use crate::client::{Params, Store, get};
 use crate::error::Error;
 use crate::outbox::lane;
-use crate::replay::{Ground, Moving};
+use crate::replay::{Ground, Moving, Successor};
 use crate::steer::CANCELLED_UNKNOWN;
 
 /// Rows looked at in one commit: few enough that accepting and sending hardly wait for it.
@@ -30,7 +33,11 @@ pub struct Progress {
     pub action: Action,
     /// What may go now, with the first instant of each lane.
     pub due: Vec<(Lane, Timestamp)>,
+    /// The messages that this page has made, each with its lane and the instant from which on it may go.
+    pub made: Vec<(Lane, Timestamp)>,
 }
+
+type Due = Vec<(Lane, Timestamp)>;
 
 // What was looked at is locked as it stands then, and looked at once more: what got another time in between has another end of
 // validity. What is locked by others is left.
@@ -107,14 +114,14 @@ impl Store {
         let Some(channel) = self.channel(action.workspace, action.channel).await? else { return Ok(None) };
         let name = format!("messages.{}.end", action.kind.as_str());
         let act = Act { actor: &action.actor, name: &name };
-        let due = match action.kind {
+        let acted = match action.kind {
             ActionKind::Hold => self.act(action, &channel, DueReason::Held, &act).await?,
             ActionKind::Release | ActionKind::Cancel => self.act(action, &channel, DueReason::Requested, &act).await?,
             ActionKind::Replay => self.replay_page(action, &channel, &act).await?,
         };
-        let Some(due) = due else { return Ok(None) };
+        let Some((due, made)) = acted else { return Ok(None) };
         let action = self.action(action.workspace, action.id).await?;
-        Ok(action.map(|action| Progress { action, due }))
+        Ok(action.map(|action| Progress { action, due, made }))
     }
 
     /// Does a page of what waits; `None` when the action was not at its place.
@@ -124,7 +131,7 @@ impl Store {
         channel: &Channel,
         reason: DueReason,
         act: &Act<'_>,
-    ) -> Result<Option<Vec<(Lane, Timestamp)>>, Error> {
+    ) -> Result<Option<(Due, Due)>, Error> {
         let criteria = Criteria::of(&action.selector, channel);
         let now = self.now();
         let params: Params<'_> = &[
@@ -154,7 +161,9 @@ impl Store {
             return Ok(None);
         }
         let (lanes, due): (Vec<i16>, Vec<Timestamp>) = (get(&row, 1)?, get(&row, 2)?);
-        lanes.into_iter().zip(due).map(|(number, due)| Ok((lane(number)?, due))).collect::<Result<_, _>>().map(Some)
+        let due: Due =
+            lanes.into_iter().zip(due).map(|(number, due)| Ok((lane(number)?, due))).collect::<Result<_, _>>()?;
+        Ok(Some((due, Vec::new())))
     }
 
     /// Sends a page of what has ended again; `None` when the action was not at its place.
@@ -163,7 +172,7 @@ impl Store {
         action: &Action,
         channel: &Channel,
         act: &Act<'_>,
-    ) -> Result<Option<Vec<(Lane, Timestamp)>>, Error> {
+    ) -> Result<Option<(Due, Due)>, Error> {
         let range = (action.reached, action.below);
         let found = self.walk(channel, action.kind, &action.selector, range, PAGE).await?;
         let workspace = self.workspace(action.workspace).await?;
@@ -173,12 +182,11 @@ impl Store {
         let successors = self.successors(ground, &found.messages, now).await?;
         let fitting = i64::try_from(found.messages.len()).map_err(Error::corrupt)?;
         let moving = Moving { action: action.id.0, reached: action.reached, next: found.reached, fitting };
-        let (_, is_moved) = self.insert_successors(ground, &successors, now, act, Some(moving)).await?;
-        let mut due: Vec<(Lane, Timestamp)> = Vec::new();
-        for lane in Lane::ALL {
-            let of_lane = successors.iter().map(crate::replay::Successor::due).filter(|(known, _)| *known == lane);
-            due.extend(of_lane.min_by_key(|(_, at)| *at));
-        }
-        Ok(is_moved.then_some(due))
+        let (done, is_moved) = self.insert_successors(ground, &successors, now, act, Some(moving)).await?;
+        let done: HashSet<MessageId> = done.into_iter().collect();
+        let made: Due = successors.iter().filter(|one| done.contains(&one.old())).map(Successor::due).collect();
+        let first = |lane| made.iter().filter(|(known, _)| *known == lane).min_by_key(|(_, at)| *at).copied();
+        let due = Lane::ALL.into_iter().filter_map(first).collect();
+        Ok(is_moved.then_some((due, made)))
     }
 }
