@@ -24,6 +24,7 @@ use crate::openapi::act::MessageChange;
 use crate::openapi::errors::WriteErrors;
 use crate::openapi::message::Message as MessageAnswer;
 use crate::openapi::parameters::MessagePath;
+use crate::outlook::Waiter;
 use crate::reader::Fields;
 use crate::wire::query::read_none;
 use crate::wire::request::instant as read_instant;
@@ -236,7 +237,7 @@ pub(crate) async fn release_message(
                    `replayOf`; its validity is as long, counted from now. Parts that the provider has accepted are not sent \
                    again, unless the platform reports that they were not delivered. `NotReplayable` for one that waits, was \
                    sent, could not be read, whose content is no longer kept, or under whose collapse key a newer one waits. May be repeated: the answer is then the message \
-                   that sends it again.",
+                   that sends it again. `QueueFull` as for a message that is sent.",
     params(MessagePath),
     responses(
         (status = 202, description = "The new message.", body = MessageAnswer),
@@ -256,9 +257,18 @@ pub(crate) async fn replay_message(
     refuse_inactive(channel)?;
     let hours = channel.quiet_hours.as_ref().or(settings.quiet_hours.as_ref());
     let act = target.act("message.replay");
-    let (new, mut answer) = match api.store.replay(channel, hours, target.place.message, &act).await? {
+    let seen = api.backlogs.of(&api.store, channel).await;
+    let now = api.store.now();
+    let admit = |lane, due_at, expires_at| match &seen {
+        Some(seen) => seen.admit(&channel.settings, &Waiter { lane, due_at, expires_at }, now).map(drop),
+        None => Ok(()),
+    };
+    let replayed = api.store.replay_admitted(channel, hours, target.place.message, &act, admit).await?;
+    api.metrics.queue_full.inc_by(u64::from(replayed.is_err()));
+    let (new, mut answer) = match replayed? {
         Replayed::New(new, lane, due_at) => {
             api.metrics.accepted.inc();
+            api.backlogs.note(channel.id, lane, due_at, now);
             hint(&api, channel, lane, due_at);
             (new, HttpResponse::Accepted())
         }
