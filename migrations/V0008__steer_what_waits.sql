@@ -44,6 +44,11 @@ CREATE TABLE actions (
 ) WITH (fillfactor = 50);
 -- serves store.action.open
 CREATE INDEX actions_open ON actions (worked_at) WHERE confirmed_at IS NOT NULL AND finished_at IS NULL;
+-- serves store.action.create
+CREATE INDEX actions_unconfirmed ON actions (workspace_id, expires_at) WHERE confirmed_at IS NULL;
+-- both serve store.action.forget
+CREATE INDEX actions_lapsed ON actions (expires_at) WHERE confirmed_at IS NULL;
+CREATE INDEX actions_finished ON actions (finished_at) WHERE finished_at IS NOT NULL;
 INSERT INTO chores (chore) VALUES ('actions');
 
 -- A message that was replayed is sent again by another one; it is so once.

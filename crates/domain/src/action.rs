@@ -48,6 +48,16 @@ impl ActionKind {
         }
     }
 
+    /// Statuses of the messages that it concerns when none is named; with none here, all that it may concern. What was
+    /// cancelled, replaced or capped ended as somebody wished: it is sent again only where its status is named.
+    #[must_use]
+    pub const fn unless_named(self) -> &'static [Status] {
+        match self {
+            Self::Hold | Self::Release | Self::Cancel => &[],
+            Self::Replay => &[Status::SendingFailed, Status::DeliveryFailed],
+        }
+    }
+
     /// Whether it may concern messages with a status.
     #[must_use]
     pub fn concerns(self, status: Status) -> bool {
@@ -85,6 +95,9 @@ mod tests {
             }
             let is_past = status.is_waiting() || matches!(status, Status::Sent | Status::Delivered);
             assert_eq!(ActionKind::Replay.concerns(status), !is_past, "{status:?}");
+        }
+        for kind in ActionKind::ALL {
+            assert!(kind.unless_named().iter().all(|status| kind.concerns(*status)), "{kind:?}");
         }
     }
 }

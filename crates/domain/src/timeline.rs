@@ -173,7 +173,9 @@ pub enum Entry<'a> {
 }
 
 impl Entry<'_> {
-    fn at(&self) -> Timestamp {
+    /// When it happened, or began.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
         match self {
             Self::Attempted(attempted) => attempted.started_at,
             Self::Happened(happened) => happened.at,

@@ -16,7 +16,7 @@ use domain::schedule::DueReason;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-mod careful;
+pub(crate) mod careful;
 
 mod columns;
 

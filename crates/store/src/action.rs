@@ -29,6 +29,9 @@ const LAPSED_KEPT: Duration = Duration::from_secs(24 * 3600);
 const FINISHED_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Rows of one statement that forgets.
 const FORGOTTEN_MAX: i64 = 1_000;
+/// Counts of a workspace that wait to be confirmed, about: more than people make in a quarter of an hour. Made side by side a few
+/// more may pass.
+pub const OPEN_COUNTS_MAX: i64 = 100;
 
 /// What the messages of an action have in common.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -102,7 +105,9 @@ struct Stored {
 
 const CREATE: &str = "-- store.action.create
 INSERT INTO actions (workspace_id, action_id, channel_id, action, selector, below, counted, actor, created_at, expires_at, reached)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
+WHERE (SELECT count(o.action_id) FROM actions o WHERE o.workspace_id = $1 AND o.confirmed_at IS NULL AND o.expires_at > $9) < $12
+RETURNING action_id";
 
 const GET: &str = "-- store.action.get
 SELECT workspace_id, action_id, channel_id, action, selector, below, counted, actor, created_at, expires_at, confirmed_at, reached,
@@ -126,12 +131,19 @@ SELECT workspace_id, action_id, channel_id, action, selector, below, counted, ac
 FROM actions WHERE confirmed_at IS NOT NULL AND finished_at IS NULL AND worked_at <= $1
 ORDER BY worked_at LIMIT $2";
 
+const PUT_OFF: &str = "-- store.action.put_off
+UPDATE actions SET worked_at = $4
+WHERE workspace_id = $1 AND action_id = $2 AND reached = $3 AND confirmed_at IS NOT NULL AND finished_at IS NULL
+RETURNING action_id";
+
 const FORGET: &str = "-- store.action.forget
 DELETE FROM actions a USING (
-    SELECT workspace_id, action_id FROM actions
+    (SELECT workspace_id, action_id FROM actions
     WHERE confirmed_at IS NULL AND expires_at < $1::timestamptz - make_interval(secs => $2)
-    OR finished_at < $1::timestamptz - make_interval(secs => $3)
-    LIMIT $4
+    ORDER BY expires_at LIMIT $4)
+    UNION ALL
+    (SELECT workspace_id, action_id FROM actions WHERE finished_at < $1::timestamptz - make_interval(secs => $3)
+    ORDER BY finished_at LIMIT $4)
 ) o
 WHERE a.workspace_id = o.workspace_id AND a.action_id = o.action_id
 RETURNING a.action_id";
@@ -166,11 +178,11 @@ impl Selector {
 }
 
 impl Store {
-    /// Keeps an action that was counted.
+    /// Keeps an action that was counted; `false` when too many of its workspace wait to be confirmed.
     ///
     /// # Errors
     /// When the database cannot be used.
-    pub async fn create_action(&self, action: &Action) -> Result<(), Error> {
+    pub async fn create_action(&self, action: &Action) -> Result<bool, Error> {
         let params: Params<'_> = &[
             &action.workspace.0,
             &action.id.0,
@@ -183,8 +195,9 @@ impl Store {
             &action.created_at,
             &action.expires_at,
             &action.reached.0,
+            &OPEN_COUNTS_MAX,
         ];
-        self.query(CREATE, params).await.map(drop)
+        Ok(self.maybe_one(CREATE, params).await?.is_some())
     }
 
     /// An action of a workspace.
@@ -222,7 +235,16 @@ impl Store {
         Ok(readable.collect())
     }
 
-    /// Forgets actions that lapsed or ended long ago; answers how many.
+    /// Lets an action whose page failed come behind those that nobody has tried since; `false` when somebody went on with it.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub async fn put_off_action(&self, action: &Action, now: Timestamp) -> Result<bool, Error> {
+        let params: Params<'_> = &[&action.workspace.0, &action.id.0, &action.reached.0, &now];
+        Ok(self.maybe_one(PUT_OFF, params).await?.is_some())
+    }
+
+    /// Forgets some actions that lapsed or ended long ago; answers how many, 0 when there are none left.
     ///
     /// # Errors
     /// When the database cannot be used.

@@ -2,13 +2,14 @@
 //!
 //! A request is a row until nothing is left to do. Messages of the contact that were accepted before it are passed over in
 //! bounded batches; each loses number, content, reference, the provider's ids (which WhatsApp makes from the number) and the
-//! provider's texts. One that waits and has not begun is cancelled first; one that is being sent is left and met again by
-//! the next pass. The row goes after a pass that began well after the request, when what was being accepted then has been
+//! provider's texts. One that waits is ended first: `deleted` if nothing of it was sent, else `sending_failed` with what is
+//! known. One that is being sent is left and met again by the next pass. The row goes after a pass that began well after the request, when what was being accepted then has been
 //! stored, and met none under way. Ids, status and times stay, so the contact's id still finds them. A key stays with its
 //! fingerprint, which is a hash.
 
 use std::time::Duration;
 
+use domain::failure::{FailureCode, FailureSource};
 use domain::id::{ContactId, WorkspaceId};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -21,12 +22,15 @@ use crate::message::{WAITING, first_id_at};
 /// Longer than an accept may take that began before the request.
 const ACCEPTS_UNDER_WAY: Duration = Duration::from_secs(60);
 
+/// The rule of ours that ends a message of which something was sent, or may have been.
+const ERASED: &str = "erased";
+
 /// What one batch of an erasure came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Erased {
     /// Messages erased, the cancelled ones included.
     pub erased: i64,
-    /// Messages cancelled.
+    /// Messages that waited, and were ended.
     pub cancelled: i64,
     /// Messages of this pass so far that are being sent.
     pub under_way: i64,
@@ -50,7 +54,7 @@ WITH requested AS (
 )
 SELECT contact_id FROM requested";
 
-// Not begun: no try under way or counted, no part sent, none perhaps sent. A row that is being claimed at the same time is
+// What is held may wait for long, so what has begun is ended, too, unless a claim is or may be under way. A row that is being claimed at the same time is
 // either taken from the claim or, looked at again under its lock, left to it. The workspace is checked of each row, so that
 // the planner cannot walk along all messages of it. A replay that was made while the request came says what the older message said.
 const STEP: &str = "-- store.erasure.step
@@ -67,15 +71,19 @@ WITH place AS (
 ), cancelled AS (
     DELETE FROM outbox o USING looked l
     WHERE o.workspace_id = $1 AND o.message_id = l.message_id
-    AND o.part = 0 AND o.tries = 0 AND NOT o.maybe_sent AND o.due_reason <> $6
-    RETURNING o.message_id
+    AND o.claimed_until IS NULL
+    RETURNING o.message_id, o.part, o.maybe_sent
+), ended AS (
+    SELECT c.message_id, CASE WHEN c.maybe_sent THEN $6::integer WHEN c.part > 0 THEN $8::integer END AS failure_code FROM cancelled c
 ), erased AS (
     UPDATE messages m SET recipient = NULL, body = 'null', template = NULL, parts = '[]', meta = '{}', reference = '',
-        options = '{}', reason = '', failure_source_code = CASE WHEN m.failure_code IS NULL THEN NULL ELSE '' END,
-        platform_references = '{}', updated_at = $4,
-        status = CASE WHEN c.message_id IS NULL THEN m.status ELSE 'deleted' END,
+        options = '{}', reason = '', platform_references = '{}', updated_at = $4,
+        failure_code = coalesce(c.failure_code, m.failure_code),
+        failure_source = CASE WHEN c.failure_code IS NULL THEN m.failure_source ELSE $9 END,
+        failure_source_code = CASE WHEN c.failure_code IS NOT NULL THEN $10 WHEN m.failure_code IS NOT NULL THEN '' END,
+        status = CASE WHEN c.message_id IS NULL THEN m.status WHEN c.failure_code IS NULL THEN 'deleted' ELSE 'sending_failed' END,
         last_status_at = CASE WHEN c.message_id IS NULL THEN m.last_status_at ELSE $4 END
-    FROM looked l LEFT JOIN cancelled c ON c.message_id = l.message_id
+    FROM looked l LEFT JOIN ended c ON c.message_id = l.message_id
     WHERE m.workspace_id = $1 AND m.message_id = l.message_id AND l.has_number
     AND (c.message_id IS NOT NULL OR l.status <> $5)
     RETURNING m.message_id
@@ -139,9 +147,18 @@ impl Store {
         now: Timestamp,
         limit: i64,
     ) -> Result<Erased, Error> {
-        const CLAIMED: &str = domain::schedule::DueReason::Claimed.as_str();
-        let params: crate::client::Params<'_> =
-            &[&workspace.0, &contact.0, &limit, &now, &WAITING, &CLAIMED, &Uuid::nil()];
+        let params: crate::client::Params<'_> = &[
+            &workspace.0,
+            &contact.0,
+            &limit,
+            &now,
+            &WAITING,
+            &FailureCode::OutcomeUnknown.number(),
+            &Uuid::nil(),
+            &FailureCode::ValidityExpired.number(),
+            &FailureSource::Tuma.as_str(),
+            &ERASED,
+        ];
         // Without a row the erasure has come to its end meanwhile.
         let Some(row) = self.maybe_one(STEP, params).await? else {
             return Ok(Erased { is_end: true, ..Erased::default() });

@@ -2,7 +2,11 @@
 //!
 //! Which parts go is `domain::replay`'s to say, when, `domain::again`'s. One statement marks the old messages and stores the
 //! new ones; a message that is marked already, or has changed since it was looked at, is left out. So it may be repeated.
+//! Under a collapse key a replay counts as old as the message it repeats: it does not go while a newer one waits.
 //! References of the parts that the provider accepted before, and which do not go again, are the new message's, too.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
 
 use domain::again::{Again, Kept, validity_seconds};
 use domain::content::Part;
@@ -21,6 +25,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::accept::TAG_SLOTS;
+use crate::accept::careful::Collapsing;
 use crate::audit::Act;
 use crate::channel::Channel;
 use crate::client::{Params, Store, get};
@@ -38,7 +43,7 @@ pub enum Replayed {
     Refused(Refusal),
     /// It could not go within its validity.
     TooLate(Again),
-    /// It changed while it was looked at, or its recipient is being erased.
+    /// It changed while it was looked at, its recipient is being erased, or a newer message waits under its collapse key.
     Changed,
     /// There is no such message.
     NotFound,
@@ -49,6 +54,7 @@ struct Candidate {
     old: MessageId,
     past: Past,
     replayed_as: Option<MessageId>,
+    replay_of: Option<MessageId>,
     recipient: Option<(ContactId, PhoneNumber)>,
     use_case: Option<String>,
     options: Options,
@@ -60,6 +66,8 @@ struct Candidate {
 /// A message that will send another one again.
 pub(crate) struct Successor {
     old: MessageId,
+    /// The message that the old one had sent again.
+    replay_of: Option<MessageId>,
     status: &'static str,
     new: MessageId,
     parts: Option<String>,
@@ -74,9 +82,19 @@ pub(crate) struct Successor {
 }
 
 impl Successor {
+    /// The message that it sends again.
+    pub(crate) fn old(&self) -> MessageId {
+        self.old
+    }
+
     /// The lane it waits in, and until when.
     pub(crate) fn due(&self) -> (Lane, Timestamp) {
         (self.lane, self.due_at)
+    }
+
+    fn collapsing(&self) -> Option<Collapsing> {
+        let (contact, old, is_replay) = (self.contact.0, self.old.0, self.replay_of.is_some());
+        self.collapse_id.map(|key| Collapsing { contact, key, old, is_replay })
     }
 }
 
@@ -94,7 +112,7 @@ WITH asked AS MATERIALIZED (
 )
 SELECT m.message_id, m.status, m.failure_code, json_array_length(m.parts::json), cardinality(m.platform_references), m.replayed_as,
     m.contact_id, m.recipient, m.use_case, m.options, m.created_at, m.scheduled_for, m.expires_at,
-    CASE m.status WHEN $3 THEN m.parts END, m.channel_id
+    CASE m.status WHEN $3 THEN m.parts END, m.channel_id, m.replay_of
 FROM asked a JOIN messages m ON m.workspace_id = a.workspace_id AND m.message_id = a.message_id
 WHERE m.direction = 'outgoing'
 ORDER BY m.message_id";
@@ -112,6 +130,7 @@ WITH place AS (
     AS t (old_id, old_status, new_id, parts, expires_at, due_at, due_reason, lane, part, maybe_sent, collapse_id, contact_id)
     WHERE ($18::uuid IS NULL OR EXISTS (SELECT FROM place))
     AND NOT EXISTS (SELECT FROM erasures e WHERE e.workspace_id = $1 AND e.contact_id = t.contact_id)
+    AND t.old_id <> ALL ($25::uuid[])
 ), taken AS (
     UPDATE messages m SET replayed_as = i.new_id, updated_at = $14
     FROM input i
@@ -170,21 +189,42 @@ impl Store {
         message: MessageId,
         act: &Act<'_>,
     ) -> Result<Replayed, Error> {
+        let Ok(replayed) =
+            self.replay_admitted(channel, hours, message, act, |_, _, _| Ok::<_, Infallible>(())).await?;
+        Ok(replayed)
+    }
+
+    /// Sends a message again if the new one is admitted, which is asked for by its lane, the instant from which on it may go, and
+    /// the end of its validity; the inner error is why it is not.
+    ///
+    /// # Errors
+    /// When the database cannot be used; may be repeated.
+    pub async fn replay_admitted<E>(
+        &self,
+        channel: &Channel,
+        hours: Option<&QuietHours>,
+        message: MessageId,
+        act: &Act<'_>,
+        admit: impl FnOnce(Lane, Timestamp, Timestamp) -> Result<(), E>,
+    ) -> Result<Result<Replayed, E>, Error> {
         let now = self.now();
         let ground = Ground { channel, hours };
-        let Some(candidate) = self.candidate(ground, message).await? else { return Ok(Replayed::NotFound) };
+        let Some(candidate) = self.candidate(ground, message).await? else { return Ok(Ok(Replayed::NotFound)) };
         let successor = match candidate.successor(ground, now) {
             Ok(successor) => successor,
-            Err(reason) => return Ok(reason),
+            Err(reason) => return Ok(Ok(reason)),
         };
+        if let Err(why) = admit(successor.lane, successor.due_at, successor.expires_at) {
+            return Ok(Err(why));
+        }
         let (new, lane, due_at) = (successor.new, successor.lane, successor.due_at);
         let (done, _) = self.insert_successors(ground, &[successor], now, act, None).await?;
         if done == [message] {
-            return Ok(Replayed::New(new, lane, due_at));
+            return Ok(Ok(Replayed::New(new, lane, due_at)));
         }
         // Somebody else was first, or a former try whose answer was lost.
         let again = self.candidate(ground, message).await?;
-        Ok(again.and_then(|again| again.replayed_as).map_or(Replayed::Changed, Replayed::Before))
+        Ok(Ok(again.and_then(|again| again.replayed_as).map_or(Replayed::Changed, Replayed::Before)))
     }
 
     /// The messages that would send these again, of those that may be.
@@ -206,7 +246,7 @@ impl Store {
                 None
             }
         });
-        Ok(readable.collect())
+        Ok(newest(readable.collect()))
     }
 
     async fn candidate(&self, ground: Ground<'_>, message: MessageId) -> Result<Option<Candidate>, Error> {
@@ -275,7 +315,12 @@ impl Store {
             &next,
             &contacts,
         ];
-        let row = self.one(INSERT, params).await?;
+        let collapsing: Vec<Collapsing> = all().filter_map(Successor::collapsing).collect();
+        let row = if collapsing.is_empty() {
+            self.one(INSERT, &[params, &[&Vec::<Uuid>::new()]].concat()).await?
+        } else {
+            self.insert_collapsing(INSERT, params, ground.channel.workspace, &collapsing).await?
+        };
         let done: Vec<Uuid> = get(&row, 0)?;
         Ok((done.into_iter().map(MessageId).collect(), get::<Option<Uuid>>(&row, 1)?.is_some()))
     }
@@ -317,6 +362,7 @@ impl Candidate {
         };
         Ok(Successor {
             old: self.old,
+            replay_of: self.replay_of,
             status: self.past.status.as_str(),
             new: new_id_at(now),
             parts,
@@ -330,6 +376,20 @@ impl Candidate {
             contact: *contact,
         })
     }
+}
+
+/// Of those with one collapse key, the one that repeats the newest message.
+fn newest(successors: Vec<Successor>) -> Vec<Successor> {
+    let age = |one: &Successor| one.replay_of.unwrap_or(one.old);
+    let mut newest: HashMap<Uuid, MessageId> = HashMap::new();
+    for one in &successors {
+        if let Some(key) = one.collapse_id {
+            let known = newest.entry(key).or_insert(age(one));
+            *known = age(one).max(*known);
+        }
+    }
+    let goes = |one: &Successor| one.collapse_id.is_none_or(|key| newest.get(&key) == Some(&age(one)));
+    successors.into_iter().filter(goes).collect()
 }
 
 /// The same parts under new ids.
@@ -353,6 +413,7 @@ fn candidate(row: &Row) -> Result<Candidate, Error> {
         old: MessageId(get(row, 0)?),
         past: Past { status, failure, parts: count(3)?, accepted: count(4)? },
         replayed_as: get::<Option<Uuid>>(row, 5)?.map(MessageId),
+        replay_of: get::<Option<Uuid>>(row, 15)?.map(MessageId),
         recipient: contact.map(ContactId).zip(number.map(PhoneNumber::from_stored)),
         use_case: get(row, 8)?,
         options: serde_json::from_str(get(row, 9)?).map_err(Error::corrupt)?,

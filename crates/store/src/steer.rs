@@ -7,6 +7,7 @@
 
 use domain::again::validity_seconds;
 use domain::event::Event;
+use domain::failure::{FailureCode, FailureSource};
 use domain::id::{ChannelId, MessageId, WorkspaceId};
 use domain::lifecycle::Status;
 use domain::message::Lane;
@@ -25,6 +26,9 @@ use crate::quiet_hours::ignores_quiet_hours;
 
 /// Looks at a message that changes while it is looked at; then it is being sent.
 const LOOKS_MAX: usize = 3;
+
+/// The rule of ours by which a cancelled message keeps that a part of it may have been sent before.
+pub(crate) const CANCELLED_UNKNOWN: &str = "cancelled-after-unknown";
 
 /// A message by all that must be right about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,14 +93,17 @@ struct Standing {
     is_claimed: bool,
 }
 
-// The channel is checked of the row, here and below, so that the planner cannot walk along all rows of it.
+// What was never claimed has sent nothing, also where it is a replay that begins with a later part, or with one of unknown outcome; the
+// latter is remembered, as its replay must know it. The channel is checked of the row, here and below, so that the planner cannot walk along all rows of it.
 const CANCEL: &str = "-- store.steer.cancel
 WITH cancelled AS (
     DELETE FROM outbox WHERE workspace_id = $1 AND message_id = $2 AND (channel_id = $3) IS TRUE
-    AND claimed_until IS NULL AND part = 0 AND NOT maybe_sent
-    RETURNING workspace_id, message_id, due_at, due_reason
+    AND claimed_until IS NULL AND (claim = 0 OR part = 0 AND NOT maybe_sent)
+    RETURNING workspace_id, message_id, due_at, due_reason, maybe_sent
 ), ended AS (
-    UPDATE messages m SET status = $4, updated_at = $5, last_status_at = $5
+    UPDATE messages m SET status = $4, updated_at = $5, last_status_at = $5,
+        failure_code = CASE WHEN c.maybe_sent THEN $10::integer END, failure_source = CASE WHEN c.maybe_sent THEN $11 END,
+        failure_source_code = CASE WHEN c.maybe_sent THEN $12 END
     FROM cancelled c WHERE m.workspace_id = c.workspace_id AND m.message_id = c.message_id AND m.status = $6
 ), told AS (
     INSERT INTO message_events (workspace_id, message_id, at, event, waited_for, due_at, actor)
@@ -154,7 +161,7 @@ const RESCHEDULE: &str = "-- store.steer.reschedule
 WITH planned AS (
     UPDATE outbox SET due_at = $7, due_reason = $8, expires_at = $9
     WHERE workspace_id = $1 AND message_id = $2 AND (channel_id = $3) IS TRUE AND claim = $4 AND due_at = $5 AND due_reason = $6
-    AND claimed_until IS NULL AND part = 0 AND NOT maybe_sent
+    AND claimed_until IS NULL AND (claim = 0 OR part = 0 AND NOT maybe_sent)
     RETURNING workspace_id, message_id
 ), shown AS (
     UPDATE messages m SET scheduled_for = $10, expires_at = $9, updated_at = $11
@@ -178,7 +185,8 @@ SELECT o.lane, m.recipient, m.use_case, m.options, m.created_at, m.scheduled_for
 FROM unnest($1::uuid[], $2::uuid[]) AS t (workspace_id, message_id)
 JOIN outbox o ON o.workspace_id = t.workspace_id AND o.message_id = t.message_id
 JOIN messages m ON m.workspace_id = t.workspace_id AND m.message_id = t.message_id
-WHERE (o.channel_id = $3) IS TRUE AND o.claimed_until IS NULL AND o.part = 0 AND NOT o.maybe_sent AND m.recipient IS NOT NULL";
+WHERE (o.channel_id = $3) IS TRUE AND o.claimed_until IS NULL AND (o.claim = 0 OR o.part = 0 AND NOT o.maybe_sent)
+AND m.recipient IS NOT NULL";
 
 impl Store {
     /// Takes back a message of which nothing has been sent.
@@ -197,6 +205,9 @@ impl Store {
             &event,
             &act.actor,
             &act.name,
+            &FailureCode::OutcomeUnknown.number(),
+            &FailureSource::Tuma.as_str(),
+            &CANCELLED_UNKNOWN,
         ];
         if self.maybe_one(CANCEL, params).await?.is_some() {
             return Ok(Steered::Done(None));

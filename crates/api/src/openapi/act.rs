@@ -46,7 +46,9 @@ pub(crate) struct ActionSelector {
     /// With all of these tags.
     #[schema(max_items = 10, value_type = Option<BTreeSet<Tag>>)]
     tags: Option<BTreeSet<String>>,
-    /// Shown with one of these statuses: waiting ones, or for `replay` those of messages that ended without delivery.
+    /// Shown with one of these statuses: waiting ones, or for `replay` those of messages that ended without delivery. Without
+    /// it `replay` is of `sending_failed` and `delivery_failed` alone. A message is `processing` from when it is first taken to
+    /// be sent, also where a pause of its tag has put it back unsent.
     status: Option<StatusChoice>,
     /// To this contact, by international number or by id.
     #[schema(
@@ -123,7 +125,8 @@ pub(crate) struct ActionState {
     /// Messages that were changed.
     #[schema(minimum = 0)]
     acted: i64,
-    /// Messages that were left as they are: they were being sent, or had changed.
+    /// Messages that were left as they are: they were being sent, had changed, or could not go within their validity; their
+    /// recipient is being erased; or a newer message has their collapse key.
     #[schema(minimum = 0)]
     passed: i64,
     /// When they were counted.

@@ -145,12 +145,12 @@ group! {
     ReadErrors: 401, 403, 404, 422, 429, 500, 503
 }
 group! {
-    /// Of a route of a workspace that takes a body.
+    /// Of a route of a workspace that writes.
     WriteErrors: 400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503
 }
 group! {
-    /// Of a route that acts on a message and takes no body.
-    ActErrors: 401, 403, 404, 409, 422, 429, 500, 503
+    /// Of a route of a workspace that ends or removes something, and takes no body but an empty one.
+    RemoveErrors: 400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503
 }
 group! {
     /// Of a route of the admin API that reads or deletes.

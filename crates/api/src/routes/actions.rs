@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use domain::action::ActionKind;
 use domain::id::ActionId;
 use jiff::{SignedDuration, Timestamp};
-use store::action::{Action, Selector};
+use store::action::{Action, OPEN_COUNTS_MAX, Selector};
 use store::channel::Channel;
 use uuid::Uuid;
 
@@ -28,6 +28,7 @@ use crate::wire::query::read_none;
 
 /// Ten tags, a number and a few instants fit many times.
 const ACTION_BYTES_MAX: usize = 10_000;
+const CONFIRM_SOME: &str = "confirm some first, or wait until they lapse";
 /// Messages shown of those that are counted.
 const SAMPLE_MAX: usize = 10;
 /// For so long a count may be confirmed: what it counted soon changes.
@@ -108,7 +109,9 @@ async fn count(
         passed: 0,
         finished_at: None,
     };
-    api.store.create_action(&action).await?;
+    if !api.store.create_action(&action).await? {
+        return Err(ApiError::violation(".", format!("{OPEN_COUNTS_MAX} counts wait to be confirmed: {CONFIRM_SOME}")));
+    }
     let sample = api.store.messages(caller.workspace, &counted.sample).await?;
     Ok(HttpResponse::Ok().json(CountedView::of(&action, &sample)?))
 }
@@ -147,6 +150,10 @@ async fn work(api: Data<Api>, channel: Arc<Channel>, mut action: Action) {
                 if action.kind == ActionKind::Replay {
                     let made = progress.action.acted - action.acted;
                     api.metrics.accepted.inc_by(u64::try_from(made).unwrap_or_default());
+                }
+                let now = api.store.now();
+                for (lane, due_at) in progress.made {
+                    api.backlogs.note(channel.id, lane, due_at, now);
                 }
                 for (lane, due_at) in progress.due {
                     hint(&api, &channel, lane, due_at);

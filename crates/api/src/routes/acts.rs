@@ -18,12 +18,13 @@ use store::workspace::Workspace;
 
 use crate::access::{Caller, Scope};
 use crate::app::Api;
-use crate::body::read_json;
+use crate::body::{read_empty, read_json};
 use crate::errors::ApiError;
 use crate::openapi::act::MessageChange;
-use crate::openapi::errors::{ActErrors, WriteErrors};
+use crate::openapi::errors::WriteErrors;
 use crate::openapi::message::Message as MessageAnswer;
 use crate::openapi::parameters::MessagePath;
+use crate::outlook::Waiter;
 use crate::reader::Fields;
 use crate::wire::query::read_none;
 use crate::wire::request::instant as read_instant;
@@ -33,6 +34,10 @@ use crate::wire::response::{instant, view};
 const CHANGE_BYTES_MAX: usize = 10_000;
 /// Looks for another time for a message that changes meanwhile: more would mean that it never rests.
 const LOOKS_MAX: usize = 5;
+
+/// Why a message is not sent again that might be at another time.
+const CHANGED: &str =
+    "The message changes, its recipient is being erased, or a newer message waits under its collapse key";
 
 /// A message that is acted on, and who does it.
 struct Target {
@@ -162,10 +167,15 @@ fn too_late(timing: &Again) -> String {
     summary = "Cancel a message",
     description = "While nothing of it has been sent, else `AlreadySent`; its status is then `deleted`. May be repeated.",
     params(MessagePath),
-    responses((status = 200, description = "The message.", body = MessageAnswer), ActErrors)
+    responses((status = 200, description = "The message.", body = MessageAnswer), WriteErrors)
 )]
-pub(crate) async fn cancel_message(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn cancel_message(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
     let target = Target::of(&api, &request).await?;
+    read_empty(&request, payload).await?;
     let steered = api.store.cancel(target.place, &target.act("message.cancel")).await?;
     target.answer(&api, steered).await
 }
@@ -180,10 +190,15 @@ pub(crate) async fn cancel_message(api: Data<Api>, request: HttpRequest) -> Resu
     description = "It, or what has not been sent of it, waits until it is released or its validity ends. `AlreadySent` while \
                    it is being sent, and when it has ended. May be repeated.",
     params(MessagePath),
-    responses((status = 200, description = "The message.", body = MessageAnswer), ActErrors)
+    responses((status = 200, description = "The message.", body = MessageAnswer), WriteErrors)
 )]
-pub(crate) async fn hold_message(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn hold_message(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
     let target = Target::of(&api, &request).await?;
+    read_empty(&request, payload).await?;
     let steered = api.store.hold(target.place, &target.act("message.hold")).await?;
     target.answer(&api, steered).await
 }
@@ -198,10 +213,15 @@ pub(crate) async fn hold_message(api: Data<Api>, request: HttpRequest) -> Result
     description = "It goes at its own time, and outside of quiet hours. Nothing happens to one that waits and is not held. \
                    `AlreadySent` when it has ended. May be repeated.",
     params(MessagePath),
-    responses((status = 200, description = "The message.", body = MessageAnswer), ActErrors)
+    responses((status = 200, description = "The message.", body = MessageAnswer), WriteErrors)
 )]
-pub(crate) async fn release_message(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn release_message(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
     let target = Target::of(&api, &request).await?;
+    read_empty(&request, payload).await?;
     let steered = api.store.release(target.place, &target.act("message.release")).await?;
     target.answer(&api, steered).await
 }
@@ -216,25 +236,39 @@ pub(crate) async fn release_message(api: Data<Api>, request: HttpRequest) -> Res
     description = "One that ended without delivery is sent again by a new message with the same content, which names it in \
                    `replayOf`; its validity is as long, counted from now. Parts that the provider has accepted are not sent \
                    again, unless the platform reports that they were not delivered. `NotReplayable` for one that waits, was \
-                   sent, could not be read, or whose content is no longer kept. May be repeated: the answer is then the message \
-                   that sends it again.",
+                   sent, could not be read, whose content is no longer kept, or under whose collapse key a newer one waits. May be repeated: the answer is then the message \
+                   that sends it again. `QueueFull` as for a message that is sent.",
     params(MessagePath),
     responses(
         (status = 202, description = "The new message.", body = MessageAnswer),
         (status = 200, description = "The message that had sent it again before.", body = MessageAnswer),
-        ActErrors,
+        WriteErrors,
     )
 )]
-pub(crate) async fn replay_message(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn replay_message(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
     let target = Target::of(&api, &request).await?;
+    read_empty(&request, payload).await?;
     let settings = api.access.settings(&api.store, target.caller.workspace).await?;
     let channel = &target.channel;
     refuse_inactive(channel)?;
     let hours = channel.quiet_hours.as_ref().or(settings.quiet_hours.as_ref());
     let act = target.act("message.replay");
-    let (new, mut answer) = match api.store.replay(channel, hours, target.place.message, &act).await? {
+    let seen = api.backlogs.of(&api.store, channel).await;
+    let now = api.store.now();
+    let admit = |lane, due_at, expires_at| match &seen {
+        Some(seen) => seen.admit(&channel.settings, &Waiter { lane, due_at, expires_at }, now).map(drop),
+        None => Ok(()),
+    };
+    let replayed = api.store.replay_admitted(channel, hours, target.place.message, &act, admit).await?;
+    api.metrics.queue_full.inc_by(u64::from(replayed.is_err()));
+    let (new, mut answer) = match replayed? {
         Replayed::New(new, lane, due_at) => {
             api.metrics.accepted.inc();
+            api.backlogs.note(channel.id, lane, due_at, now);
             hint(&api, channel, lane, due_at);
             (new, HttpResponse::Accepted())
         }
@@ -244,7 +278,7 @@ pub(crate) async fn replay_message(api: Data<Api>, request: HttpRequest) -> Resu
             return Err(ApiError::NotReplayable(format!("The message would be {}", too_late(&timing))));
         }
         Replayed::Changed => {
-            return Err(ApiError::NotReplayable("The message changes, or its recipient is being erased".to_owned()));
+            return Err(ApiError::NotReplayable(CHANGED.to_owned()));
         }
         Replayed::NotFound => return Err(ApiError::NotFound("message")),
     };

@@ -16,9 +16,9 @@ use store::pause::{Creation, PauseRecord};
 
 use crate::access::{Caller, Scope};
 use crate::app::Api;
-use crate::body::read_json;
+use crate::body::{read_empty, read_json};
 use crate::errors::ApiError;
-use crate::openapi::errors::{ReadErrors, WriteErrors};
+use crate::openapi::errors::{ReadErrors, RemoveErrors, WriteErrors};
 use crate::openapi::parameters::{PausePath, WorkspacePath};
 use crate::openapi::pause::{Pause as PauseAnswer, PauseRequest, Pauses};
 use crate::wire::pause::{NOT_OURS, channel_of, read, view};
@@ -117,11 +117,16 @@ pub(crate) async fn get_pause(api: Data<Api>, request: HttpRequest) -> Result<Ht
     description = "What it held goes on as usual. One that is over already stays as it is. Needs the scope \
                    `settings:write`.",
     params(PausePath),
-    responses((status = 200, description = "The pause as it stands now.", body = PauseAnswer), ReadErrors)
+    responses((status = 200, description = "The pause as it stands now.", body = PauseAnswer), RemoveErrors)
 )]
-pub(crate) async fn end_pause(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn end_pause(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
     let Caller { workspace, actor } = api.access.caller(&api.store, &request, Scope::SettingsWrite).await?;
     read_none(request.query_string()).map_err(ApiError::InvalidPayload)?;
+    read_empty(&request, payload).await?;
     let act = Act { actor: &actor, name: "pause.end" };
     let ending = api.store.end_pause(workspace, path_id(&request)?, &act).await?;
     api.access.forget_workspace(workspace);

@@ -11,9 +11,9 @@ use store::audit::Act;
 
 use crate::access::{Caller, Scope};
 use crate::app::Api;
-use crate::body::read_json;
+use crate::body::{read_empty, read_json};
 use crate::errors::ApiError;
-use crate::openapi::errors::{ReadErrors, WriteErrors};
+use crate::openapi::errors::{ReadErrors, RemoveErrors, WriteErrors};
 use crate::openapi::parameters::{ChannelPath, WorkspacePath};
 use crate::openapi::quiet_hours::{ChannelQuietHours, QuietHours as QuietHoursAnswer, QuietHoursRequest};
 use crate::wire::query::read_none;
@@ -141,12 +141,17 @@ pub(crate) async fn put_channel_quiet_hours(
     description = "Also where it has none of its own. A change holds everywhere within 5 seconds. Needs the scope \
                    `settings:write`.",
     params(ChannelPath),
-    responses((status = 204, description = "The workspace's hold."), ReadErrors)
+    responses((status = 204, description = "The workspace's hold."), RemoveErrors)
 )]
-pub(crate) async fn delete_channel_quiet_hours(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn delete_channel_quiet_hours(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
     let Caller { workspace, actor } = api.access.caller(&api.store, &request, Scope::SettingsWrite).await?;
     let channel = api.access.channel(&api.store, &request, workspace).await?;
     read_none(request.query_string()).map_err(ApiError::InvalidPayload)?;
+    read_empty(&request, payload).await?;
     let act = Act { actor: &actor, name: "channel.quiet_hours" };
     let is_done = api.store.put_channel_quiet_hours(workspace, channel.id, None, &act).await?;
     api.access.forget_channel(workspace, channel.id);

@@ -109,10 +109,14 @@ fn tags(fields: &mut Fields<'_>, notes: &mut Violations) -> Vec<Tag> {
     tags
 }
 
-/// Statuses, one or several, that the act may concern.
+/// Statuses, one or several, that the act may concern; those that it concerns unless some are named.
 fn statuses(fields: &mut Fields<'_>, kind: Option<ActionKind>, notes: &mut Violations) -> Vec<Status> {
-    let (name, Some(value)) = ("status", fields.optional("status")) else { return Vec::new() };
-    let given = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
+    let (name, value) = ("status", fields.optional("status"));
+    let given =
+        value.and_then(Value::as_array).map(Vec::as_slice).or(value.map(std::slice::from_ref)).unwrap_or_default();
+    if given.is_empty() {
+        return kind.map(|kind| kind.unless_named().to_vec()).unwrap_or_default();
+    }
     let mut statuses: Vec<Status> = Vec::new();
     for value in given {
         let word = value.as_str().ok_or_else(|| "must be a status, or an array of statuses".to_owned());

@@ -55,16 +55,28 @@ struct CallMade {
 
 /// Shows a message with its story.
 pub(crate) fn view(plan: PlanView, message: &Message, story: &Story) -> ExplanationView {
+    let mut entries = story.entries();
+    // What is done with a message after its end, as sending it again, is told after it.
+    let later = if message.status.is_waiting() {
+        Vec::new()
+    } else {
+        entries.split_off(entries.partition_point(|entry| entry.at() <= message.last_status_at))
+    };
     let mut timeline = vec![accepted(story)];
-    timeline.extend(story.entries().into_iter().map(|entry| match entry {
-        Entry::Attempted(attempted) => of_attempt(attempted),
-        Entry::Happened(happened) => of_event(happened),
-    }));
+    timeline.extend(entries.into_iter().map(of_entry));
     if !message.status.is_waiting() {
         let at = instant(message.last_status_at);
         timeline.push(EntryView { at, event: message.status.as_str(), ..EntryView::default() });
     }
+    timeline.extend(later.into_iter().map(of_entry));
     ExplanationView { plan, status: message.status.as_str(), timeline, delays: seconds(&story.delays()) }
+}
+
+fn of_entry(entry: Entry<'_>) -> EntryView {
+    match entry {
+        Entry::Attempted(attempted) => of_attempt(attempted),
+        Entry::Happened(happened) => of_event(happened),
+    }
 }
 
 /// What it began to wait for is what its first wait was for.

@@ -99,6 +99,33 @@ async fn each_act_does_to_many_what_it_does_to_one() {
 }
 
 #[tokio::test]
+async fn what_was_cancelled_replaced_or_capped_is_sent_again_only_where_its_status_is_named() {
+    let harness = Harness::start().await;
+    harness.accept_tagged("spring", 5).await;
+    harness
+        .database
+        .execute(
+            "DELETE FROM outbox;
+            UPDATE messages m SET status = e.status, failure_code = e.code, failure_source = 'tuma', failure_source_code = ''
+            FROM (SELECT message_id, row_number() OVER (ORDER BY message_id) AS place FROM messages) o
+            JOIN (VALUES (1, 'sending_failed', 16001), (2, 'delivery_failed', 16005), (3, 'deleted', NULL), (4, 'skipped', 16008),
+                (5, 'rejected', 16007)) AS e (place, status, code) ON e.place = o.place
+            WHERE m.message_id = o.message_id",
+        )
+        .await;
+    let failed = json!(["sending_failed", "delivery_failed"]);
+    let counted = harness.count("replay", json!({ "tags": ["spring"] })).await;
+    assert_eq!((&counted["count"], &counted["selector"]["status"]), (&json!(2), &failed));
+    for status in ["deleted", "skipped", "rejected"] {
+        let counted = harness.count("replay", json!({ "tags": ["spring"], "status": status })).await;
+        assert_eq!((&counted["count"], &counted["sample"][0]["status"]), (&json!(1), &json!(status)));
+    }
+    assert_eq!(harness.confirm(&counted).await.expect(200)["acted"], 2);
+    assert_eq!(harness.rows("messages o WHERE o.replayed_as IS NOT NULL AND o.status LIKE '%_failed'").await, 2);
+    harness.stop().await;
+}
+
+#[tokio::test]
 async fn a_token_is_good_for_its_channel_for_fifteen_minutes() {
     let harness = Harness::start().await;
     harness.accept_tagged("spring", 1).await;
@@ -127,6 +154,32 @@ async fn a_token_is_good_for_its_channel_for_fifteen_minutes() {
     assert_eq!(harness.confirm(&counted).await.code(409), "ActionExpired");
     assert_eq!(harness.state(&counted).await["status"], "expired");
     assert_eq!((harness.rows("outbox").await, harness.noted("messages.cancel").await), (1, 0));
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn a_workspace_has_no_more_open_counts_than_it_may() {
+    let harness = Harness::start().await;
+    harness.accept_tagged("spring", 1).await;
+    let counted = harness.count("hold", json!({ "tags": ["spring"] })).await;
+    harness
+        .database
+        .execute(
+            "INSERT INTO actions (workspace_id, action_id, channel_id, action, selector, below, counted, actor, created_at, expires_at)
+            SELECT workspace_id, gen_random_uuid(), channel_id, action, selector, below, counted, actor, created_at, expires_at
+            FROM actions CROSS JOIN generate_series(1, 99)",
+        )
+        .await;
+    let request = json!({ "action": "hold", "selector": { "tags": ["spring"] } });
+    let refused = harness.act(&request).await;
+    assert_eq!(refused.code(422), "InvalidPayload");
+    let why = "100 counts wait to be confirmed: confirm some first, or wait until they lapse";
+    assert_eq!(refused.json()["details"], json!({ ".": [why] }));
+    assert_eq!(harness.confirm(&counted).await.expect(200)["acted"], 1);
+    harness.act(&request).await.expect(200);
+    assert_eq!(harness.act(&request).await.code(422), "InvalidPayload");
+    harness.database.execute("UPDATE actions SET expires_at = now() WHERE confirmed_at IS NULL").await;
+    harness.act(&request).await.expect(200);
     harness.stop().await;
 }
 

@@ -209,6 +209,18 @@ async fn what_failed_is_sent_again_by_a_message_that_names_it() {
 }
 
 #[tokio::test]
+async fn a_message_is_told_to_have_ended_before_it_was_sent_again() {
+    let harness = Harness::start().await;
+    let path = harness.accept(&message()).await;
+    harness.end_all("sending_failed", "16001").await;
+    harness.post(&path, "replay").await.expect(202);
+    let explained = harness.get(&format!("{path}/explain")).await.expect(200);
+    let told = explained["timeline"].as_array().unwrap().iter().map(|entry| text(entry, "event"));
+    assert_eq!(told.collect::<Vec<_>>(), ["accepted", "sending_failed", "replayed"]);
+    harness.stop().await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_sent_again_says_why() {
     let harness = Harness::start().await;
     let path = harness.accept(&message()).await;

@@ -157,3 +157,23 @@ async fn a_dry_run_says_what_would_be_refused() {
     assert_eq!(harness.rows("messages").await, 0);
     harness.stop().await;
 }
+
+#[tokio::test]
+async fn a_message_is_not_sent_again_where_no_new_one_would_be_taken() {
+    let harness = Harness::start().await;
+    let path = harness.accept(&message()).await;
+    harness.cancel(&path).await.expect(200);
+    for _ in 0..2 {
+        harness.send(&message()).await.expect(202);
+    }
+    harness.change_channel(json!({ "backlogMax": 2 })).await;
+    let replay = format!("{path}/replay");
+    retry_after(&harness.ask(Method::POST, &replay, None).await);
+    assert_eq!((harness.rows("messages").await, harness.metrics.queue_full.get()), (3, 1));
+    harness.change_channel(json!({ "backlogMax": 100 })).await;
+    let again = harness.ask(Method::POST, &replay, None).await.expect(202);
+    // What was sent again before is answered all the same.
+    harness.change_channel(json!({ "backlogMax": 1 })).await;
+    assert_eq!(harness.ask(Method::POST, &replay, None).await.expect(200)["id"], again["id"]);
+    harness.stop().await;
+}

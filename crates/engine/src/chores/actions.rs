@@ -15,6 +15,8 @@ const LEFT: SignedDuration = SignedDuration::from_secs(60);
 const ACTIONS: i64 = 50;
 /// Pages of one action in one run; the longest left comes first, so none hides behind others.
 const PAGES: usize = 100;
+/// Statements of one run that forget, of a thousand or two each: more than can have lapsed since the last one.
+const FORGETTING_MAX: usize = 100;
 /// Longest pause between two pages. It is as long as the page took, so that sending and accepting have as much time.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
@@ -22,32 +24,45 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 pub(super) async fn run_once(store: &Store, now: Timestamp) -> Result<Done, Error> {
     let mut done = Done::default();
     let left_since = now.saturating_sub(LEFT).unwrap_or(Timestamp::MIN);
-    for action in store.open_actions(left_since, ACTIONS).await? {
-        let id = action.id;
-        match go_on(store, action).await {
-            Ok(acted) => done.rows += rows(acted),
-            Err(error) if error.is_transient() => return Err(error),
-            // It must not keep the others.
-            Err(error) => tracing::error!(%error, action = %id, "an action cannot be gone on with"),
+    let mut failed = None;
+    for mut action in store.open_actions(left_since, ACTIONS).await? {
+        let before = action.acted;
+        let gone_on = go_on(store, &mut action).await;
+        done.rows += rows(action.acted - before);
+        // It must not keep the others, neither now nor by being the first of each run.
+        let Err(error) = gone_on else { continue };
+        if error.is_transient() {
+            tracing::warn!(%error, action = %action.id, "a page of an action failed; the next run goes on with it");
+            failed = Some(error);
+        } else {
+            tracing::error!(%error, action = %action.id, "an action cannot be gone on with");
+        }
+        if let Err(error) = store.put_off_action(&action, now).await {
+            failed = Some(error);
         }
     }
-    done.rows += u64::try_from(store.forget_actions(now).await?).unwrap_or_default();
+    for _ in 0..FORGETTING_MAX {
+        let forgotten = store.forget_actions(now).await?;
+        done.rows += u64::try_from(forgotten).unwrap_or_default();
+        if forgotten == 0 {
+            break;
+        }
+    }
     // What is not finished is not left since long enough: the next run finds it.
-    Ok(done)
+    failed.map_or(Ok(done), Err)
 }
 
-/// Goes on with an action until its end, or for as many pages as may be; answers how many messages it changed. What may go
-/// then is found by looking, as after every hint that is lost.
-async fn go_on(store: &Store, mut action: Action) -> Result<i64, Error> {
-    let before = action.acted;
+/// Goes on with an action until its end, or for as many pages as may be. What may go then is found by looking, as after every
+/// hint that is lost.
+async fn go_on(store: &Store, action: &mut Action) -> Result<(), Error> {
     for _ in 0..PAGES {
         let began = Instant::now();
-        let Some(progress) = store.work_on_action(&action).await? else { break };
-        action = progress.action;
+        let Some(progress) = store.work_on_action(action).await? else { break };
+        *action = progress.action;
         if action.finished_at.is_some() {
             break;
         }
         tokio::time::sleep(began.elapsed().min(PAUSE_MAX)).await;
     }
-    Ok(action.acted - before)
+    Ok(())
 }

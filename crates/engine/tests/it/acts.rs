@@ -185,13 +185,8 @@ async fn of_a_partly_sent_message_only_the_rest_is_sent_again() {
     node.running.stop().await;
 }
 
-#[tokio::test]
-async fn an_act_whose_process_died_is_finished_by_a_chore() {
-    let rig = Rig::scripted(json!({})).await;
-    let tag = Tag::new("spring").expect("a tag");
-    let messages: Vec<NewMessage> =
-        (0..700).map(|n| NewMessage { tags: vec![tag.clone()], ..rig.message(&format!("text {n}")) }).collect();
-    rig.put(&messages).await;
+/// A cancellation of what has a tag, confirmed, with nobody at it.
+async fn confirmed(rig: &Rig, tag: Tag) -> Action {
     let selector = Selector { tags: vec![tag], ..Selector::default() };
     let channel = &rig.tenant.channel;
     let counted = rig.store().count_action(channel, ActionKind::Cancel, &selector, 1).await.expect("counted");
@@ -213,8 +208,19 @@ async fn an_act_whose_process_died_is_finished_by_a_chore() {
         passed: 0,
         finished_at: None,
     };
-    rig.store().create_action(&action).await.expect("kept");
+    assert!(rig.store().create_action(&action).await.expect("kept"));
     assert!(rig.store().confirm_action(&action, "test").await.expect("confirmed"));
+    action
+}
+
+#[tokio::test]
+async fn an_act_whose_process_died_is_finished_by_a_chore() {
+    let rig = Rig::scripted(json!({})).await;
+    let tag = Tag::new("spring").expect("a tag");
+    let messages: Vec<NewMessage> =
+        (0..700).map(|n| NewMessage { tags: vec![tag.clone()], ..rig.message(&format!("text {n}")) }).collect();
+    rig.put(&messages).await;
+    let action = confirmed(&rig, tag).await;
     // One page, and the process dies.
     rig.store().work_on_action(&action).await.expect("worked").expect("a page");
     let metrics = Metrics::register(&Registry::new()).expect("fresh names");
@@ -226,4 +232,52 @@ async fn an_act_whose_process_died_is_finished_by_a_chore() {
     assert_eq!(rig.number("SELECT count(*) FROM outbox").await, 0);
     let done = rig.store().action(action.workspace, action.id).await.expect("read").expect("it is there");
     assert_eq!((done.acted, done.passed, done.finished_at.is_some()), (700, 0, true));
+}
+
+#[tokio::test]
+async fn an_act_that_fails_again_and_again_keeps_no_other_from_its_end() {
+    let rig = Rig::scripted(json!({})).await;
+    let mut actions = Vec::new();
+    for word in ["first", "second"] {
+        let tag = Tag::new(word).expect("a tag");
+        rig.put(&[NewMessage { tags: vec![tag.clone()], ..rig.message(word) }]).await;
+        actions.push(confirmed(&rig, tag).await);
+    }
+    // As if each of its pages met a deadlock.
+    rig.database
+        .execute(
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END $$;
+            CREATE TRIGGER fail BEFORE UPDATE ON messages FOR EACH ROW WHEN ('first' = ANY (OLD.tags)) EXECUTE FUNCTION fail()",
+        )
+        .await;
+    let metrics = Metrics::register(&Registry::new()).expect("fresh names");
+    let chores = Chores::new(rig.store().clone(), metrics.clone());
+    let at = |seconds| rig.store().now().checked_add(SignedDuration::from_secs(seconds)).expect("in range");
+    while chores.run_once_at(at(120)).await.is_some() {}
+    let finished = "SELECT count(*) FROM actions WHERE finished_at IS NOT NULL";
+    assert_eq!((rig.number("SELECT count(*) FROM outbox").await, rig.number(finished).await), (1, 1));
+    assert_eq!(metrics.chores.failures.with_label_values(&["actions"]).get(), 1, "and it is told");
+    let last = rig.store().open_actions(at(1_000), 10).await.expect("read");
+    assert_eq!(last.iter().map(|action| action.id).collect::<Vec<_>>(), [actions[0].id]);
+    let since = rig.store().open_actions(at(60), 10).await.expect("read");
+    assert!(since.is_empty(), "it comes behind those that nobody has tried since");
+}
+
+#[tokio::test]
+async fn acts_that_lapsed_are_forgotten_however_many_there_are() {
+    let rig = Rig::scripted(json!({})).await;
+    rig.database
+        .execute(&format!(
+            "INSERT INTO actions (workspace_id, action_id, channel_id, action, selector, below, counted, actor, created_at, expires_at)
+            SELECT '{}', gen_random_uuid(), '{}', 'hold', '{{}}', gen_random_uuid(), 0, 'test', now(), now()
+            FROM generate_series(1, 2500)",
+            rig.tenant.workspace, rig.tenant.channel.id
+        ))
+        .await;
+    let metrics = Metrics::register(&Registry::new()).expect("fresh names");
+    let chores = Chores::new(rig.store().clone(), metrics);
+    let two_days = rig.store().now().checked_add(SignedDuration::from_hours(48)).expect("in range");
+    while chores.run_once_at(two_days).await.is_some() {}
+    assert_eq!(rig.number("SELECT count(*) FROM actions").await, 0);
 }

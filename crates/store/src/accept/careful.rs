@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use deadpool_postgres::Transaction;
 use domain::failure::FailureCode;
-use domain::id::MessageId;
+use domain::id::{MessageId, WorkspaceId};
 use domain::limits::SCHEDULE_AHEAD_MAX;
 use domain::message::MessageKey;
 use domain::options::{FrequencyCap, MARKETING};
@@ -59,18 +59,22 @@ CROSS JOIN LATERAL (
     ) c
 ) stored";
 
-// Of each key only the newest stays, whichever was stored first. Not begun: no try under way or counted, no part sent,
-// none perhaps sent.
+// Of each key only the newest stays, whichever was stored first; a replay is as old as the message it repeats. Not begun: no try under
+// way or counted, no part sent, none perhaps sent.
 const COLLAPSE: &str = "-- store.accept.careful.collapse
-WITH replaced AS (
-    DELETE FROM outbox o USING (
+WITH waiting AS MATERIALIZED (
+    SELECT n.workspace_id, n.message_id, n.collapse_id FROM (
         SELECT DISTINCT t.workspace_id, t.collapse_id FROM unnest($1::uuid[], $2::uuid[]) AS t (workspace_id, collapse_id)
     ) c
-    CROSS JOIN LATERAL (
-        SELECT n.message_id FROM outbox n WHERE n.workspace_id = c.workspace_id AND n.collapse_id = c.collapse_id
-        ORDER BY n.message_id DESC LIMIT 1
-    ) newest
-    WHERE o.workspace_id = c.workspace_id AND o.collapse_id = c.collapse_id AND o.message_id < newest.message_id
+    JOIN outbox n ON n.workspace_id = c.workspace_id AND n.collapse_id = c.collapse_id
+), aged AS MATERIALIZED (
+    SELECT w.workspace_id, w.message_id, rank() OVER (
+        PARTITION BY w.workspace_id, w.collapse_id ORDER BY coalesce(b.replay_of, b.message_id) DESC, b.message_id DESC
+    ) AS place
+    FROM waiting w JOIN messages b ON b.workspace_id = w.workspace_id AND b.message_id = w.message_id
+), replaced AS (
+    DELETE FROM outbox o USING aged a
+    WHERE o.workspace_id = a.workspace_id AND o.message_id = a.message_id AND a.place > 1
     AND o.part = 0 AND o.tries = 0 AND NOT o.maybe_sent AND o.due_reason <> 'claimed'
     RETURNING o.workspace_id, o.message_id
 )
@@ -78,6 +82,27 @@ UPDATE messages m SET status = 'skipped', failure_code = $3, failure_source = 't
     updated_at = $4, last_status_at = $4
 FROM replaced r WHERE m.workspace_id = r.workspace_id AND m.message_id = r.message_id AND m.status = $5
 RETURNING m.message_id";
+
+// What waits is newer, unless it is itself the replay of an older message; how old the replay of a replay is, nobody asks.
+const SUPERSEDED: &str = "-- store.accept.careful.superseded
+WITH waiting AS MATERIALIZED (
+    SELECT w.workspace_id, w.message_id, t.old_id, t.is_replay
+    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[]) AS t (workspace_id, collapse_id, old_id, is_replay)
+    JOIN outbox w ON w.workspace_id = t.workspace_id AND w.collapse_id = t.collapse_id
+)
+SELECT w.old_id FROM waiting w JOIN messages b ON b.workspace_id = w.workspace_id AND b.message_id = w.message_id
+WHERE (b.replay_of < w.old_id AND NOT w.is_replay) IS NOT TRUE";
+
+/// A message that is to be sent again under a collapse key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Collapsing {
+    pub(crate) contact: Uuid,
+    pub(crate) key: Uuid,
+    /// The message that ended.
+    pub(crate) old: Uuid,
+    /// Whether that one had sent another one again.
+    pub(crate) is_replay: bool,
+}
 
 impl Store {
     /// Stores messages.
@@ -98,6 +123,54 @@ impl Store {
         };
         self.observe(NAME, started, &result);
         result
+    }
+
+    /// Runs a statement that sends messages again, alone among those that store some for the same recipients, and takes back
+    /// what these replace. Its last parameter, which is added here, names those for which something newer waits.
+    pub(crate) async fn insert_collapsing(
+        &self,
+        sql: &'static str,
+        params: Params<'_>,
+        workspace: WorkspaceId,
+        collapsing: &[Collapsing],
+    ) -> Result<Row, Error> {
+        let name = name_of(sql);
+        let mut client = self.borrow(name).await?;
+        let started = Instant::now();
+        let work = async {
+            let transaction = client.transaction().await.map_err(|error| unsent(Error::of_statement(name, error)))?;
+            // Whatever goes wrong before the commit: nothing was stored.
+            let row = self.replay_carefully(&transaction, sql, params, workspace, collapsing).await.map_err(unsent)?;
+            transaction.commit().await.map_err(|error| Error::of_statement(name, error))?;
+            Ok(row)
+        };
+        let result = match tokio::time::timeout(ANSWER_WAIT, work).await {
+            Ok(result) => result,
+            Err(_) => Err(self.abandon(client, name)),
+        };
+        self.observe(name, started, &result);
+        result
+    }
+
+    async fn replay_carefully(
+        &self,
+        transaction: &Transaction<'_>,
+        sql: &'static str,
+        params: Params<'_>,
+        workspace: WorkspaceId,
+        collapsing: &[Collapsing],
+    ) -> Result<Row, Error> {
+        let column = |of: fn(&Collapsing) -> Uuid| collapsing.iter().map(of).collect::<Vec<Uuid>>();
+        let (contacts, keys, old) = (column(|one| one.contact), column(|one| one.key), column(|one| one.old));
+        let are_replays: Vec<bool> = collapsing.iter().map(|one| one.is_replay).collect();
+        let workspaces = vec![workspace.0; collapsing.len()];
+        run(transaction, LOCK, &[&LOCKS, &contacts]).await?;
+        let superseded = run(transaction, SUPERSEDED, &[&workspaces, &keys, &old, &are_replays]).await?;
+        let superseded = superseded.iter().map(|row| get(row, 0)).collect::<Result<Vec<Uuid>, Error>>()?;
+        let mut rows = run(transaction, sql, &[params, &[&superseded]].concat()).await?;
+        let code = FailureCode::Collapsed.number();
+        run(transaction, COLLAPSE, &[&workspaces, &keys, &code, &self.now(), &WAITING]).await?;
+        rows.pop().ok_or_else(|| Error::corrupt("a replay was not answered"))
     }
 
     async fn carefully(&self, transaction: &Transaction<'_>, messages: &[NewMessage]) -> Result<Done, Error> {

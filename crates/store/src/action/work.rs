@@ -3,7 +3,11 @@
 //! A page that another process has done meanwhile, or whose answer was lost, is not done twice: it begins where the action
 //! was seen to be, or not at all. No claim is waited for: a row that is locked is being sent.
 
+use std::collections::HashSet;
+
 use domain::action::ActionKind;
+use domain::failure::{FailureCode, FailureSource};
+use domain::id::MessageId;
 use domain::message::Lane;
 use domain::schedule::DueReason;
 use jiff::Timestamp;
@@ -16,7 +20,8 @@ use crate::channel::Channel;
 use crate::client::{Params, Store, get};
 use crate::error::Error;
 use crate::outbox::lane;
-use crate::replay::{Ground, Moving};
+use crate::replay::{Ground, Moving, Successor};
+use crate::steer::CANCELLED_UNKNOWN;
 
 /// Rows looked at in one commit: few enough that accepting and sending hardly wait for it.
 const PAGE: i64 = 500;
@@ -28,7 +33,11 @@ pub struct Progress {
     pub action: Action,
     /// What may go now, with the first instant of each lane.
     pub due: Vec<(Lane, Timestamp)>,
+    /// The messages that this page has made, each with its lane and the instant from which on it may go.
+    pub made: Vec<(Lane, Timestamp)>,
 }
+
+type Due = Vec<(Lane, Timestamp)>;
 
 // What was looked at is locked as it stands then, and looked at once more: what got another time in between has another end of
 // validity. What is locked by others is left.
@@ -56,7 +65,7 @@ WITH place AS (
         CASE $13::text WHEN 'hold' THEN o.expires_at WHEN 'release' THEN greatest($12, f.scheduled_for) END AS next_at
     FROM fitting f JOIN outbox o ON o.workspace_id = $1 AND o.message_id = f.message_id
     WHERE o.claimed_until IS NULL AND o.expires_at = f.expires_at AND CASE $13 WHEN 'hold' THEN o.due_reason <> 'held' WHEN 'release' THEN o.due_reason = 'held'
-        ELSE o.part = 0 AND NOT o.maybe_sent END
+        ELSE o.claim = 0 OR o.part = 0 AND NOT o.maybe_sent END
     FOR UPDATE OF o SKIP LOCKED
 ), planned AS (
     UPDATE outbox o SET due_at = t.next_at, due_reason = $14
@@ -64,9 +73,11 @@ WITH place AS (
     RETURNING o.message_id
 ), removed AS (
     DELETE FROM outbox o USING taken t WHERE $13 = 'cancel' AND o.workspace_id = $1 AND o.message_id = t.message_id
-    RETURNING o.message_id
+    RETURNING o.message_id, o.maybe_sent
 ), ended AS (
-    UPDATE messages m SET status = 'deleted', updated_at = $12, last_status_at = $12
+    UPDATE messages m SET status = 'deleted', updated_at = $12, last_status_at = $12,
+        failure_code = CASE WHEN r.maybe_sent THEN $18::integer END, failure_source = CASE WHEN r.maybe_sent THEN $19 END,
+        failure_source_code = CASE WHEN r.maybe_sent THEN $20 END
     FROM removed r WHERE m.workspace_id = $1 AND m.message_id = r.message_id
 ), done AS (
     SELECT message_id FROM planned UNION ALL SELECT message_id FROM removed
@@ -103,14 +114,14 @@ impl Store {
         let Some(channel) = self.channel(action.workspace, action.channel).await? else { return Ok(None) };
         let name = format!("messages.{}.end", action.kind.as_str());
         let act = Act { actor: &action.actor, name: &name };
-        let due = match action.kind {
+        let acted = match action.kind {
             ActionKind::Hold => self.act(action, &channel, DueReason::Held, &act).await?,
             ActionKind::Release | ActionKind::Cancel => self.act(action, &channel, DueReason::Requested, &act).await?,
             ActionKind::Replay => self.replay_page(action, &channel, &act).await?,
         };
-        let Some(due) = due else { return Ok(None) };
+        let Some((due, made)) = acted else { return Ok(None) };
         let action = self.action(action.workspace, action.id).await?;
-        Ok(action.map(|action| Progress { action, due }))
+        Ok(action.map(|action| Progress { action, due, made }))
     }
 
     /// Does a page of what waits; `None` when the action was not at its place.
@@ -120,7 +131,7 @@ impl Store {
         channel: &Channel,
         reason: DueReason,
         act: &Act<'_>,
-    ) -> Result<Option<Vec<(Lane, Timestamp)>>, Error> {
+    ) -> Result<Option<(Due, Due)>, Error> {
         let criteria = Criteria::of(&action.selector, channel);
         let now = self.now();
         let params: Params<'_> = &[
@@ -141,13 +152,18 @@ impl Store {
             &action.kind.event().as_str(),
             &act.actor,
             &act.name,
+            &FailureCode::OutcomeUnknown.number(),
+            &FailureSource::Tuma.as_str(),
+            &CANCELLED_UNKNOWN,
         ];
         let row = self.one(ACT, params).await?;
         if get::<Option<Uuid>>(&row, 0)?.is_none() {
             return Ok(None);
         }
         let (lanes, due): (Vec<i16>, Vec<Timestamp>) = (get(&row, 1)?, get(&row, 2)?);
-        lanes.into_iter().zip(due).map(|(number, due)| Ok((lane(number)?, due))).collect::<Result<_, _>>().map(Some)
+        let due: Due =
+            lanes.into_iter().zip(due).map(|(number, due)| Ok((lane(number)?, due))).collect::<Result<_, _>>()?;
+        Ok(Some((due, Vec::new())))
     }
 
     /// Sends a page of what has ended again; `None` when the action was not at its place.
@@ -156,7 +172,7 @@ impl Store {
         action: &Action,
         channel: &Channel,
         act: &Act<'_>,
-    ) -> Result<Option<Vec<(Lane, Timestamp)>>, Error> {
+    ) -> Result<Option<(Due, Due)>, Error> {
         let range = (action.reached, action.below);
         let found = self.walk(channel, action.kind, &action.selector, range, PAGE).await?;
         let workspace = self.workspace(action.workspace).await?;
@@ -166,12 +182,11 @@ impl Store {
         let successors = self.successors(ground, &found.messages, now).await?;
         let fitting = i64::try_from(found.messages.len()).map_err(Error::corrupt)?;
         let moving = Moving { action: action.id.0, reached: action.reached, next: found.reached, fitting };
-        let (_, is_moved) = self.insert_successors(ground, &successors, now, act, Some(moving)).await?;
-        let mut due: Vec<(Lane, Timestamp)> = Vec::new();
-        for lane in Lane::ALL {
-            let of_lane = successors.iter().map(crate::replay::Successor::due).filter(|(known, _)| *known == lane);
-            due.extend(of_lane.min_by_key(|(_, at)| *at));
-        }
-        Ok(is_moved.then_some(due))
+        let (done, is_moved) = self.insert_successors(ground, &successors, now, act, Some(moving)).await?;
+        let done: HashSet<MessageId> = done.into_iter().collect();
+        let made: Due = successors.iter().filter(|one| done.contains(&one.old())).map(Successor::due).collect();
+        let first = |lane| made.iter().filter(|(known, _)| *known == lane).min_by_key(|(_, at)| *at).copied();
+        let due = Lane::ALL.into_iter().filter_map(first).collect();
+        Ok(is_moved.then_some((due, made)))
     }
 }

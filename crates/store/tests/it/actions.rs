@@ -52,7 +52,7 @@ impl Fixture {
             passed: 0,
             finished_at: None,
         };
-        self.store.create_action(&action).await.expect("kept");
+        assert!(self.store.create_action(&action).await.expect("kept"));
         assert_eq!(self.kept(&action).await, action);
         action
     }

@@ -129,6 +129,38 @@ async fn a_message_being_sent_is_erased_after_its_end() {
 }
 
 #[tokio::test]
+async fn what_has_begun_and_waits_is_ended_as_far_as_is_known_of_it() {
+    let f = Fixture::new().await;
+    let mut messages = Vec::new();
+    for begun in ["tries = 2", "part = 1", "part = 1, tries = 1, maybe_sent = true"] {
+        let message = f.queue(Lane::Normal).await;
+        f.database
+            .execute(&format!(
+                "UPDATE outbox SET claim = 2, due_reason = 'held', due_at = expires_at, {begun} WHERE message_id = '{}'",
+                message.id
+            ))
+            .await;
+        messages.push(message);
+    }
+    let done = erase(&f, contact(&messages[0]), 2).await;
+    assert_eq!(done, Erased { erased: 3, cancelled: 3, under_way: 0, is_end: true });
+    assert_eq!(f.rows("outbox").await, 0);
+    assert_no_traces(&f).await;
+    for (message, status, failure) in [
+        (&messages[0], Status::Deleted, None),
+        (&messages[1], Status::SendingFailed, Some(FailureCode::ValidityExpired)),
+        (&messages[2], Status::SendingFailed, Some(FailureCode::OutcomeUnknown)),
+    ] {
+        let stored = f.store.message(f.tenant.workspace, message.id).await.expect("read").expect("there");
+        let code = stored.failure.map(|(code, source, rule)| {
+            assert_eq!((source.as_str(), rule.as_str()), ("tuma", "erased"));
+            code
+        });
+        assert_eq!((stored.status, code), (status, failure));
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_left_of_what_was_held_sent_again_and_selected() {
     let f = Fixture::new().await;
     let messages = [f.queue(Lane::Normal).await, f.queue(Lane::Normal).await];

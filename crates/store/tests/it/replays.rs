@@ -1,11 +1,13 @@
 //! Sending again what ended without delivery.
 
+use domain::action::ActionKind;
 use domain::content::Part;
 use domain::decision::Step;
 use domain::failure::{Failure, FailureCode, FailureSource};
 use domain::id::MessageId;
 use domain::lifecycle::Status;
 use domain::message::{Lane, Tag};
+use domain::options::{CollapseKey, Options};
 use domain::outcome::Outcome;
 use domain::quiet_hours::QuietHours;
 use domain::replay::Refusal;
@@ -14,9 +16,11 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::accept::NewMessage;
+use store::action::Selector;
 use store::message::Message;
 use store::replay::Replayed;
 use store::settle::Settlement;
+use store::steer::Steered;
 
 use crate::fixtures::{Fixture, keyed, later, replica, result, sent};
 use crate::steering::{ACT, place};
@@ -167,6 +171,86 @@ async fn what_waits_was_sent_or_is_no_longer_kept_is_not_sent_again() {
     let theirs = f.store.replay(&other.channel, None, message.id, &ACT).await.expect("asked");
     assert_eq!(theirs, Replayed::NotFound);
     assert_eq!((f.rows("messages").await, f.rows("outbox").await), (1, 0));
+}
+
+fn collapsing(f: &Fixture) -> NewMessage {
+    let collapse_key = Some(CollapseKey::new("balance").expect("a key"));
+    NewMessage { options: Options { collapse_key, ..Options::default() }, ..f.message() }
+}
+
+fn ended_as(status: Status) -> Selector {
+    Selector { statuses: vec![status], ..Selector::default() }
+}
+
+#[tokio::test]
+async fn what_a_newer_message_under_its_collapse_key_has_replaced_does_not_go_beside_it() {
+    let f = Fixture::new().await;
+    let (old, newer) = (collapsing(&f), collapsing(&f));
+    f.accept_one(&old).await;
+    f.accept_one(&newer).await;
+    assert_eq!(read(&f, old.id).await.status, Status::Skipped);
+    assert_eq!(replay(&f, old.id).await, Replayed::Changed);
+    let action = f.act(ActionKind::Replay, ended_as(Status::Skipped)).await;
+    assert_eq!((action.counted, action.acted, action.passed), (1, 0, 1));
+    assert_eq!(f.rows("outbox").await, 1);
+    // The newer one goes no more.
+    f.store.cancel(place(&f, newer.id), &ACT).await.expect("cancelled");
+    let again = new_id(replay(&f, old.id).await);
+    // Its own replay replaces the replay of what it had replaced.
+    let last = new_id(replay(&f, newer.id).await);
+    assert_eq!((read(&f, again).await.status, read(&f, last).await.status), (Status::Skipped, Status::Accepted));
+}
+
+#[tokio::test]
+async fn of_several_under_a_collapse_key_that_are_sent_again_together_the_newest_goes() {
+    let f = Fixture::new().await;
+    for _ in 0..3 {
+        let message = collapsing(&f);
+        f.accept_one(&message).await;
+        f.store.cancel(place(&f, message.id), &ACT).await.expect("cancelled");
+    }
+    let action = f.act(ActionKind::Replay, ended_as(Status::Deleted)).await;
+    assert_eq!((action.counted, action.acted, action.passed), (3, 1, 2));
+    let newest = "messages m WHERE m.replayed_as IS NOT NULL AND m.message_id = (SELECT max(o.message_id::text)::uuid FROM messages o
+        WHERE o.replay_of IS NULL)";
+    assert_eq!((f.rows("outbox").await, f.rows(newest).await), (1, 1));
+}
+
+#[tokio::test]
+async fn a_newer_message_that_comes_while_an_older_one_is_sent_again_goes_alone() {
+    let f = Fixture::new().await;
+    for _ in 0..10 {
+        let (old, newer) = (collapsing(&f), collapsing(&f));
+        f.accept_one(&old).await;
+        f.store.cancel(place(&f, old.id), &ACT).await.expect("cancelled");
+        tokio::join!(f.accept_one(&newer), replay(&f, old.id));
+        assert_eq!(f.rows("outbox").await, 1);
+        assert_eq!(f.store.cancel(place(&f, newer.id), &ACT).await.expect("cancelled"), Steered::Done(None));
+        assert_eq!(f.rows("outbox").await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_replay_of_which_nothing_was_sent_may_be_cancelled_and_goes_on_where_it_would_have() {
+    let f = Fixture::new().await;
+    let message = whole(&f);
+    f.accept_one(&message).await;
+    end(&f, 1, FailureCode::OutcomeUnknown).await;
+    let first = new_id(replay(&f, message.id).await);
+    assert!(f.store.unsent(place(&f, first)).await.expect("asked").is_ok(), "it may get another time");
+    assert_eq!(f.store.cancel(place(&f, first), &ACT).await.expect("asked"), Steered::Done(None));
+    assert_eq!(read(&f, first).await.status, Status::Deleted);
+    let second = new_id(replay(&f, first).await);
+    let action = f
+        .act(
+            ActionKind::Cancel,
+            Selector { contact: message.recipient.clone().map(|(id, _)| id), ..Selector::default() },
+        )
+        .await;
+    assert_eq!((action.counted, action.acted, read(&f, second).await.status), (1, 1, Status::Deleted));
+    let third = new_id(replay(&f, second).await);
+    assert_eq!(parts_of_one(&f).await, (message.parts, 1, true));
+    assert_eq!(f.store.cancel(place(&f, third), &ACT).await.expect("asked"), Steered::TooLate);
 }
 
 /// Quiet hours for everything transactional that began an hour ago and end in one.
