@@ -119,11 +119,8 @@ async fn what_former_quiet_hours_held_is_planned_anew_when_they_change() {
         |message: NewMessage| NewMessage { expires_at: after(message.created_at, 86_400_000), ..message };
     let messages: Vec<NewMessage> = (0..30).map(|_| valid_for_a_day(rig.message("held"))).collect();
     rig.put(&messages).await;
-    let scheduled = NewMessage {
-        scheduled_for: Some(after(rig.store().now(), 1_800_000)),
-        due_at: after(rig.store().now(), 1_800_000),
-        ..valid_for_a_day(rig.message("scheduled"))
-    };
+    let at = after(rig.store().now(), 1_800_000);
+    let scheduled = NewMessage { scheduled_for: Some(at), due_at: at, ..valid_for_a_day(rig.message("scheduled")) };
     rig.put(std::slice::from_ref(&scheduled)).await;
     let node = rig.node(fast()).await;
     rig.until_number(HELD, 30).await;
