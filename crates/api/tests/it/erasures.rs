@@ -66,7 +66,12 @@ async fn an_erasure_may_be_repeated_and_named_by_contact() {
 async fn a_message_being_sent_is_told_of() {
     let harness = Harness::start().await;
     harness.send(&message()).await.expect(202);
-    harness.database.execute("UPDATE outbox SET claim = 1, tries = 1, due_reason = 'claimed'").await;
+    harness
+        .database
+        .execute(
+            "UPDATE outbox SET claim = 1, tries = 1, due_reason = 'claimed', claimed_until = now() + interval '1 hour'",
+        )
+        .await;
     let answer = erase(&harness, json!({ "identifierValue": NUMBER })).await.expect(202);
     assert_eq!(counts(&answer), (0, 0, 1, false));
     harness.stop().await;
