@@ -89,7 +89,9 @@ async fn an_erasure_that_had_to_wait_is_finished() {
     let (chores, _) = replica(rig.store());
     let message = store::accept::NewMessage { lane: Lane::Bulk, ..rig.message("siri") };
     rig.put(std::slice::from_ref(&message)).await;
-    rig.database.execute("UPDATE outbox SET claim = 1, tries = 1, due_reason = 'back_off'").await;
+    rig.database
+        .execute("UPDATE outbox SET claim = 1, claimed_until = now() + interval '1 hour', due_reason = 'claimed'")
+        .await;
     let contact = message.recipient.as_ref().expect("a recipient").0;
     let act = store::audit::Act { actor: "test", name: "test" };
     let now = rig.store().now();
