@@ -16,7 +16,7 @@ from schemathesis.generation import GenerationMode
 # Path of the violation, its text, and why JSON Schema does not say it.
 BEYOND_SCHEMAS = [
     (r"\.at", r"needs dryRun=true", "parameters of a query cannot depend on each other"),
-    (r"\.endAt", r"must not be before startAt", "values cannot be compared"),
+    (r"\.(selector\.)?endAt", r"must not be before startAt", "values cannot be compared"),
     (r"\.pageToken", r"is not a token of this list", "tokens are signed"),
     (r"\.messageId", r"differs from the header Idempotency-Key", "a body and a header cannot be compared"),
     (r".*\.(identifierValue|platformAddress|number|receiver|contactIdentifierValue)", r"must be an international telephone number.*",
@@ -51,6 +51,10 @@ BEYOND_SCHEMAS = [
     (r"\.channelId", r"is not a channel of this workspace", "it is data"),
     (r"\.until", r"must be in the future|must not be more than 365 days ahead", "instants cannot be compared with now"),
     (r"\.", r"1000 pauses are open: end some first", "it is data"),
+    (r"\.selector\.status(\[\d+\])?", r"\w+ is no status of messages to \w+", "values cannot depend on each other across objects"),
+    (r"\.selector", r"looks over too many messages.*", "it is data"),
+    (r"\.", r"100 counts wait to be confirmed.*", "it is data"),
+    (r"\.scheduledFor", r"(held by quiet hours until .*, but )?valid only until .*", "it is data"),
     (r"\.capFrequency", r"needs meta\.extraInformation\.useCase to be \"marketing\"", "properties far from each other"),
 ]
 
