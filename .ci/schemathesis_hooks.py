@@ -53,6 +53,7 @@ BEYOND_SCHEMAS = [
     (r"\.", r"1000 pauses are open: end some first", "it is data"),
     (r"\.selector\.status(\[\d+\])?", r"\w+ is no status of messages to \w+", "values cannot depend on each other across objects"),
     (r"\.selector", r"looks over too many messages.*", "it is data"),
+    (r"\.selector", r"must name at least one of .*", "a property that is null counts as absent"),
     (r"\.", r"100 counts wait to be confirmed.*", "it is data"),
     (r"\.scheduledFor", r"(held by quiet hours until .*, but )?valid only until .*", "it is data"),
     (r"\.capFrequency", r"needs meta\.extraInformation\.useCase to be \"marketing\"", "properties far from each other"),
