@@ -189,6 +189,7 @@ mod tests {
             due_at,
             use_case: None,
             ignores_quiet_hours: false,
+            paused_until: None,
         }
     }
 

@@ -19,8 +19,6 @@ pub(crate) struct Pauses {
     of_workspace: Arc<[Pause]>,
     /// When the last one is over that holds all messages of the channel.
     all_until: Option<Timestamp>,
-    /// When the last one is over that holds messages with a tag.
-    tags_until: Option<Timestamp>,
     paused: IntGauge,
     is_counted: bool,
 }
@@ -32,8 +30,7 @@ impl Pauses {
         let of_tag = |pause: &&Pause| matches!(pause.scope, PauseScope::Tag(_));
         let all = of_workspace.iter().filter(|pause| !of_tag(pause) && pause.covers(channel, &[""; 0]));
         let all_until = all.map(Pause::over_at).max();
-        let tags_until = of_workspace.iter().filter(of_tag).map(Pause::over_at).max();
-        Self { channel, of_workspace, all_until, tags_until, paused, is_counted: false }
+        Self { channel, of_workspace, all_until, paused, is_counted: false }
     }
 
     /// Until when nothing of the channel is sent, if it is paused; counts it while it is.
@@ -44,11 +41,6 @@ impl Pauses {
             self.paused.add(if self.is_counted { 1 } else { -1 });
         }
         until
-    }
-
-    /// Whether messages may be held by their tags.
-    pub(crate) fn hold_tags(&self, now: Timestamp) -> bool {
-        self.tags_until.is_some_and(|until| until > now)
     }
 
     /// Until when the pauses of these tags hold a message, if they do.

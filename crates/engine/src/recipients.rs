@@ -302,6 +302,7 @@ mod tests {
             due_at: second(0),
             use_case: None,
             ignores_quiet_hours: false,
+            paused_until: None,
         };
         Ready::new(message, Instant::now(), false)
     }

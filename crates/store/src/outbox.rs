@@ -55,6 +55,8 @@ pub struct Claimed {
     pub use_case: Option<String>,
     /// Whether it goes in quiet hours, too.
     pub ignores_quiet_hours: bool,
+    /// Until when pauses of its tags hold it, or until its validity ends, if they do.
+    pub paused_until: Option<Timestamp>,
 }
 
 /// When the owner of a channel should look at it again.
@@ -110,6 +112,7 @@ impl Wanted {
     }
 }
 
+// What is paused is asked for here, so that a pause holds from its commit on, not from when the owner hears of it.
 // The lanes are looked at one by one, so that a lane's rows due later are never walked over. Rows are updated where they
 // were found and locked.
 const CLAIM: &str = "-- store.outbox.claim
@@ -120,6 +123,10 @@ WITH input AS MATERIALIZED (
     JOIN channel_leases l ON l.workspace_id = i.workspace_id AND l.channel_id = i.channel_id
         AND l.replica_id = $8 AND l.epoch = i.epoch
     JOIN replicas r ON r.replica_id = l.replica_id AND r.lease_expires_at > clock_timestamp()
+    WHERE NOT EXISTS (
+        SELECT 1 FROM pauses p WHERE p.workspace_id = i.workspace_id AND p.ended_at IS NULL AND coalesce(p.until, 'infinity') > $9
+        AND (p.scope = 'workspace' OR p.channel_id = i.channel_id)
+    )
 ), due AS MATERIALIZED (
     SELECT o.place_in_table, o.workspace_id, o.due_at, o.due_reason, i.total,
         row_number() OVER (PARTITION BY i.channel_id ORDER BY i.lane, o.due_at, o.message_id) AS place
@@ -137,7 +144,10 @@ WITH input AS MATERIALIZED (
         due.due_reason
 )
 SELECT c.workspace_id, c.message_id, c.claim, c.part, c.tries, c.maybe_sent, c.expires_at, c.due_at, m.recipient, m.parts, c.lane,
-    c.channel_id, c.due_reason, m.use_case, m.options
+    c.channel_id, c.due_reason, m.use_case, m.options, (
+        SELECT max(least(p.until, c.expires_at)) FROM pauses p WHERE p.workspace_id = c.workspace_id AND p.ended_at IS NULL
+        AND coalesce(p.until, 'infinity') > $9 AND p.tag = ANY (m.tags)
+    )
 FROM claimed c JOIN messages m ON m.workspace_id = c.workspace_id AND m.message_id = c.message_id
 ORDER BY c.channel_id, c.lane, c.due_at, c.message_id";
 
@@ -156,7 +166,7 @@ WITH due AS MATERIALIZED (
         due.due_reason
 )
 SELECT c.workspace_id, c.message_id, c.claim, c.part, c.tries, c.maybe_sent, c.expires_at, c.due_at, m.recipient, m.parts, c.lane,
-    c.channel_id, c.due_reason, m.use_case, m.options
+    c.channel_id, c.due_reason, m.use_case, m.options, NULL::timestamptz
 FROM claimed c JOIN messages m ON m.workspace_id = c.workspace_id AND m.message_id = c.message_id
 ORDER BY c.expires_at, c.message_id";
 
@@ -301,5 +311,6 @@ fn claimed_row(row: &Row) -> Result<Claimed, Error> {
         waited_for: DueReason::from_word(get(row, 12)?).ok_or_else(|| Error::corrupt("due reason"))?,
         use_case: get(row, 13)?,
         ignores_quiet_hours: ignores_quiet_hours(get(row, 14)?)?,
+        paused_until: get(row, 15)?,
     })
 }

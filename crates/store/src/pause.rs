@@ -4,7 +4,7 @@
 //! new revision in the statement that makes or ends it, so that their owners learn of it. What a tag's pauses hold is planned
 //! anew then; those of a workspace or a channel hold no row, so there is nothing to plan.
 
-use domain::id::{ChannelId, MessageId, PauseId, WorkspaceId};
+use domain::id::{ChannelId, PauseId, WorkspaceId};
 use domain::limits::PAUSES_MAX;
 use domain::message::Tag;
 use domain::pause::{Pause, PauseScope};
@@ -99,13 +99,6 @@ FROM pauses
 WHERE workspace_id = ANY ($1) AND ended_at IS NULL AND coalesce(until, 'infinity') > statement_timestamp()
 ORDER BY pause_id DESC";
 
-const OF_TAGS: &str = "-- store.pause.of_tags
-SELECT m.message_id, CASE WHEN bool_or(p.until IS NULL) THEN NULL ELSE max(p.until) END
-FROM messages m JOIN pauses p ON p.workspace_id = m.workspace_id AND p.tag = ANY (m.tags)
-WHERE m.workspace_id = $1 AND m.message_id = ANY ($2)
-AND p.workspace_id = $1 AND p.ended_at IS NULL AND coalesce(p.until, 'infinity') > statement_timestamp()
-GROUP BY m.message_id";
-
 const FORGET: &str = "-- store.pause.forget
 DELETE FROM pauses p USING (
     SELECT workspace_id, pause_id FROM pauses WHERE coalesce(ended_at, until) < $1
@@ -177,21 +170,6 @@ impl Store {
     pub(crate) async fn open_pauses_of(&self, workspaces: &[Uuid]) -> Result<Vec<(WorkspaceId, Pause)>, Error> {
         let rows = self.query(OPEN, &[&workspaces]).await?;
         rows.iter().map(|row| Ok((WorkspaceId(get(row, 8)?), pause(row, 0)?))).collect()
-    }
-
-    /// Those of these messages that pauses of their tags hold, each with the end of the last one; `None` where one names no
-    /// end.
-    ///
-    /// # Errors
-    /// When the database cannot be used.
-    pub async fn paused_by_tags(
-        &self,
-        workspace: WorkspaceId,
-        messages: &[MessageId],
-    ) -> Result<Vec<(MessageId, Option<Timestamp>)>, Error> {
-        let messages: Vec<Uuid> = messages.iter().map(|id| id.0).collect();
-        let rows = self.query(OF_TAGS, &[&workspace.0, &messages]).await?;
-        rows.iter().map(|row| Ok((MessageId(get(row, 0)?), get(row, 1)?))).collect()
     }
 
     /// Removes up to `limit` pauses that were over before an instant; answers how many.

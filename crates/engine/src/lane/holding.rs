@@ -1,9 +1,6 @@
 //! What keeps messages from being sent: a pause of their tags, quiet hours, their recipient.
 
-use std::collections::HashMap;
-
 use domain::decision::{self, Step};
-use domain::id::MessageId;
 use domain::provider::Provider;
 use domain::schedule::DueReason;
 use jiff::Timestamp;
@@ -16,40 +13,18 @@ use crate::quiet::Hold;
 use crate::recipients::Clearance;
 
 impl<P: Provider> Lane<P> {
-    /// Takes in what was claimed. Those that pauses of their tags hold wait on, and no try is counted; where that cannot be
-    /// told, all do. What is not valid any more ends: held until then, it would only fall due again.
+    /// Takes in what was claimed. Those that pauses of their tags hold wait on, and no try is counted. What is not valid any
+    /// more ends: held until then, it would only fall due again.
     pub(super) async fn take_in(&mut self, claimed: Vec<Claimed>, claimed_at: Instant) {
         let now = self.shared.store.now();
-        let (claimed, over): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|message| message.expires_at > now);
-        for message in over {
-            self.expire(Ready::new(message, claimed_at, false)).await;
-        }
-        let paused = self.paused_by_tags(&claimed).await;
         for message in claimed {
             let ready = Ready::new(message, claimed_at, false);
-            match paused.as_ref().map(|paused| paused.get(&ready.message.id)) {
-                Some(None) => self.ready.push(ready),
-                Some(Some(until)) => {
-                    let due_at = until.unwrap_or(Timestamp::MAX).min(ready.message.expires_at);
-                    self.hold_back(ready, due_at, DueReason::Paused).await;
-                }
-                None => self.give_back(ready).await,
-            }
-        }
-    }
-
-    /// Messages that pauses of their tags hold, each until when; `None` when that cannot be told.
-    async fn paused_by_tags(&mut self, claimed: &[Claimed]) -> Option<HashMap<MessageId, Option<Timestamp>>> {
-        if claimed.is_empty() || !self.holds.pauses.hold_tags(self.shared.store.now()) {
-            return Some(HashMap::new());
-        }
-        let ids: Vec<MessageId> = claimed.iter().map(|message| message.id).collect();
-        match self.shared.store.paused_by_tags(self.lease.workspace, &ids).await {
-            Ok(paused) => Some(paused.into_iter().collect()),
-            Err(error) => {
-                tracing::warn!(%error, channel = %self.lease.channel, "paused tags cannot be asked for; what was claimed waits on");
-                self.looks.look_after(self.shared.settings.tick);
-                None
+            if ready.validity_left(now).is_zero() {
+                self.expire(ready).await;
+            } else if let Some(until) = ready.message.paused_until {
+                self.hold_back(ready, until, DueReason::Paused).await;
+            } else {
+                self.ready.push(ready);
             }
         }
     }

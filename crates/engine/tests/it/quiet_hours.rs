@@ -1,10 +1,12 @@
 //! Quiet hours: what they hold, how they let go, and what happens when they change.
 
+use std::time::Duration;
+
 use domain::lifecycle::Status;
-use domain::message::{Lane, Tag};
+use domain::message::Lane;
 use domain::options::Options;
-use domain::pause::PauseScope;
 use domain::quiet_hours::QuietHours;
+use engine::Settings;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -200,14 +202,14 @@ async fn let_go(rig: &Rig, count: usize) -> Vec<NewMessage> {
 #[tokio::test]
 async fn what_quiet_hours_let_go_and_is_given_back_keeps_its_place() {
     let rig = Rig::scripted(json!({})).await;
-    rig.pause(PauseScope::Tag(Tag::new("promo").expect("a tag")), None).await;
     set_quietly(&rig, &hours(rig.store().now(), 120, 180, 3600)).await;
     let messages = let_go(&rig, 20).await;
-    // What was claimed is given back while it cannot be told which tags are paused.
-    rig.database.execute("ALTER TABLE messages RENAME COLUMN tags TO hidden").await;
+    // A node to which every claim is too old.
+    let node = rig.node(Settings { claim_fresh: Duration::ZERO, ..fast() }).await;
+    until("what was claimed is given back", async || node.statements(Some("store.settle.settle")) >= 3).await;
+    node.running.stop().await;
+    assert_eq!(rig.sandbox.ledger().len(), 0);
     let node = rig.node(fast()).await;
-    until("it was asked for", async || node.statements(Some("store.pause.of_tags")) >= 3).await;
-    rig.database.execute("ALTER TABLE messages RENAME COLUMN hidden TO tags").await;
     rig.all_sent(&messages[..1]).await;
     rig.until_number("SELECT count(*) FROM outbox WHERE due_reason = 'released'", 19).await;
     assert_eq!(rig.sandbox.ledger().len(), 1);

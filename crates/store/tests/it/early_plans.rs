@@ -6,7 +6,7 @@ use crate::fixtures::{Fixture, connect};
 use crate::statements::statement;
 
 /// What runs for each message, or for many together, and the index that it may find messages along.
-const HOT: [(&str, &str); 20] = [
+const HOT: [(&str, &str); 19] = [
     ("store.accept.accept", "_pkey"),
     ("store.accept.stored", "_pkey"),
     ("store.accept.first_of_keys", "_pkey"),
@@ -15,7 +15,6 @@ const HOT: [(&str, &str); 20] = [
     ("store.outbox.claim_expired", "_pkey"),
     ("store.outbox.wake_times", "_pkey"),
     ("store.settle.settle", "_pkey"),
-    ("store.pause.of_tags", "_pkey"),
     ("store.steer.cancel", "_pkey"),
     ("store.steer.hold", "_pkey"),
     ("store.steer.release", "_pkey"),

@@ -180,7 +180,7 @@ async fn a_waiting_message_tells_the_pause_that_holds_it_for_longest() {
 }
 
 #[tokio::test]
-async fn pauses_of_tags_hold_the_messages_with_their_tags_until_the_last_is_over() {
+async fn a_claim_tells_until_when_pauses_of_tags_hold_a_message() {
     let f = Fixture::new().await;
     let tagged = |names: &[&str]| NewMessage {
         tags: names.iter().map(|name| Tag::new(name).expect("a tag")).collect(),
@@ -189,24 +189,39 @@ async fn pauses_of_tags_hold_the_messages_with_their_tags_until_the_last_is_over
     let messages =
         [tagged(&["promo"]), tagged(&["orders", "promo"]), tagged(&["open"]), tagged(&["other"]), f.message()];
     f.store.accept(&messages).await.expect("accepted");
-    let ids: Vec<_> = messages.iter().map(|message| message.id).collect();
-    let paused = async |workspace| {
-        let mut found = f.store.paused_by_tags(workspace, &ids).await.expect("asked");
-        found.sort_unstable();
-        found
-    };
-    f.paused(PauseScope::Workspace, None).await;
-    assert_eq!(paused(f.tenant.workspace).await, []);
     let short = f.paused(tag("promo"), Some(later(f.store.now(), 60))).await.until;
     let long = f.paused(tag("orders"), Some(later(f.store.now(), 600))).await.until;
     f.paused(tag("open"), Some(later(f.store.now(), 60))).await;
     f.paused(tag("open"), None).await;
-    let mut expected = [(ids[0], short), (ids[1], long), (ids[2], None)];
-    expected.sort_unstable();
-    assert_eq!(paused(f.tenant.workspace).await, expected);
-    assert_eq!(paused(Tenant::create(&f.store, "another-key").await.workspace).await, []);
-    f.database.execute(LET_TIME_COME).await;
-    assert_eq!(paused(f.tenant.workspace).await, [(ids[2], None)]);
+    let over = f.paused(tag("other"), None).await;
+    f.store.end_pause(f.tenant.workspace, over.id, &ACT).await.expect("ended");
+    let expected = [short, long, Some(messages[2].expires_at), None, None];
+    let replica = crate::fixtures::replica();
+    let lease = f.lease(replica).await;
+    let claimed = f.claim(&lease, replica).await;
+    for (message, expected) in messages.iter().zip(expected) {
+        let found = claimed.iter().find(|claimed| claimed.id == message.id).expect("claimed");
+        assert_eq!(found.paused_until, expected, "{:?}", message.tags);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_claimed_of_a_channel_from_the_commit_of_its_pause_to_its_end() {
+    let f = Fixture::new().await;
+    let replica = crate::fixtures::replica();
+    let lease = f.lease(replica).await;
+    for scope in [PauseScope::Workspace, PauseScope::Channel(f.tenant.channel.id)] {
+        f.store.accept(&[f.message()]).await.expect("accepted");
+        let pause = f.paused(scope, None).await;
+        assert_eq!(f.claim(&lease, replica).await, []);
+        f.store.end_pause(f.tenant.workspace, pause.id, &ACT).await.expect("ended");
+        assert_eq!(f.claim(&lease, replica).await.len(), 1);
+    }
+    f.store.accept(&[f.message()]).await.expect("accepted");
+    let settings = &f.tenant.channel.settings;
+    let other = Tenant::create_channel(&f.store, f.tenant.workspace, settings, "another-key").await;
+    f.paused(PauseScope::Channel(other.id), None).await;
+    assert_eq!(f.claim(&lease, replica).await.len(), 1, "another channel's");
 }
 
 #[tokio::test]
