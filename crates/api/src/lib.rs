@@ -18,6 +18,8 @@ mod access;
 
 mod rate_limit;
 
+mod patience;
+
 mod body;
 
 mod json;

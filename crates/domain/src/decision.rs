@@ -76,8 +76,8 @@ pub fn after_call(report: &Report, progress: &Progress, policy: &RetryPolicy, no
         }
         Outcome::Sent { .. } => Ruling { step: Step::Sent, signal: Signal::Healthy },
         Outcome::CredentialsRefused => Ruling { step: give_back(progress, now), signal: Signal::CredentialsRefused },
-        Outcome::RateLimited { retry_after } => {
-            Ruling { step: give_back(progress, now), signal: Signal::RateLimited(retry_after) }
+        Outcome::RateLimited => {
+            Ruling { step: give_back(progress, now), signal: Signal::RateLimited(report.retry_after) }
         }
         Outcome::NotConnected => Ruling { step: give_back(progress, now), signal: Signal::Unreachable },
         Outcome::Refused(code) => Ruling { step: failed(code), signal: Signal::Healthy },
@@ -89,7 +89,7 @@ pub fn after_call(report: &Report, progress: &Progress, policy: &RetryPolicy, no
         }
         Outcome::TryAgain => Ruling {
             step: try_again(report, progress, policy, now, jitter, progress.maybe_sent),
-            signal: Signal::Troubled,
+            signal: report.retry_after.map_or(Signal::Troubled, Signal::Busy),
         },
         Outcome::Unknown => {
             Ruling { step: try_again(report, progress, policy, now, jitter, true), signal: Signal::Troubled }
@@ -180,9 +180,12 @@ mod tests {
     }
 
     fn rule(outcome: Outcome, progress: &Progress) -> Ruling {
-        let report =
-            Report { outcome, rule: "rule", http_status: Some(200), detail: "text".to_owned(), classified: true };
-        after_call(&report, progress, &POLICY, now(), 0.5)
+        after_call(&report(outcome), progress, &POLICY, now(), 0.5)
+    }
+
+    fn report(outcome: Outcome) -> Report {
+        let detail = "text".to_owned();
+        Report { outcome, rule: "rule", http_status: Some(200), detail, classified: true, retry_after: None }
     }
 
     fn sent() -> Outcome {
@@ -205,14 +208,27 @@ mod tests {
 
     #[test]
     fn what_the_provider_did_not_look_at_uses_no_try() {
-        for outcome in [Outcome::CredentialsRefused, Outcome::RateLimited { retry_after: None }, Outcome::NotConnected]
-        {
+        for outcome in [Outcome::CredentialsRefused, Outcome::RateLimited, Outcome::NotConnected] {
             let ruling = rule(outcome, &Progress { tries: 10, ..progress() });
             assert_eq!(
                 ruling.step,
                 Step::Wait { due_at: now(), reason: DueReason::Gate, counted: false, maybe_sent: false },
                 "{ruling:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_provider_that_names_a_time_is_believed_also_where_it_fails() {
+        let asked = Some(Duration::from_secs(7));
+        for (outcome, signal) in [
+            (Outcome::RateLimited, Signal::RateLimited(asked)),
+            (Outcome::TryAgain, Signal::Busy(Duration::from_secs(7))),
+        ] {
+            let report = Report { retry_after: asked, ..report(outcome.clone()) };
+            let ruling = after_call(&report, &progress(), &POLICY, now(), 0.5);
+            // What becomes of the message is what it would be without.
+            assert_eq!(ruling, Ruling { signal, ..rule(outcome, &progress()) });
         }
     }
 

@@ -4,7 +4,7 @@
 //! (`domain::lanes`), from one event to the next: something falls due, a lane is drained. A dry run, an explanation and the
 //! decision whether to accept at all ask the same function, so what is told is what is decided by.
 //!
-//! Not part of it: the pace of a recipient, gates and pauses, and what is accepted later.
+//! Not part of it: the pace of a recipient, gates, the seconds after one opened, pauses, and what is accepted later.
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -1,12 +1,15 @@
 //! The gate of a channel: closed while sending would be refused or would only add to an outage.
 //!
 //! A gate is a property of the channel, not of its messages: while it is closed nothing is claimed and no message is
-//! rewritten. When its time has passed one message goes as a probe; its outcome opens the gate or closes it for longer.
+//! rewritten. When its time has passed one message goes as a probe; its outcome opens the gate or closes it for longer. The
+//! gate closes for the probe, too, for as long as its call may take and the pause after it: whoever sees that gate, in this
+//! process or after its end, begins no other.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::ramp::Ramp;
 use crate::retry::BackOff;
 
 /// Why a gate is closed.
@@ -48,9 +51,9 @@ pub struct Gate {
     pub reason: GateReason,
     /// Closed since.
     pub since: Timestamp,
-    /// Nothing is sent before this instant; then one probe.
+    /// No call begins before this instant; then one probe.
     pub until: Timestamp,
-    /// Closings in a row, this one included.
+    /// Closings in a row, this one included. A probe counts as one until it has succeeded.
     pub closings: u32,
 }
 
@@ -61,6 +64,8 @@ pub enum Signal {
     Healthy,
     /// The provider failed; several in a row close the gate.
     Troubled,
+    /// The provider failed, and named the time for which it will.
+    Busy(Duration),
     /// The provider could not be reached.
     Unreachable,
     /// The key was refused.
@@ -82,157 +87,105 @@ pub struct GatePolicy {
     pub retry_after: (Duration, Duration),
 }
 
-/// Health of a channel: its gate, and the failures in a row while the gate is open.
+impl GatePolicy {
+    /// Why a gate closes after a signal, and for how long; `None` when it does not.
+    fn closing(&self, signal: Signal, closings: u32, jitter: f64) -> Option<(GateReason, Duration)> {
+        let (shortest, longest) = self.retry_after;
+        let growing = || self.back_off.half_jitter(closings, jitter);
+        let asked = |asked: Duration| asked.clamp(shortest, longest);
+        match signal {
+            Signal::Healthy => None,
+            Signal::Troubled | Signal::Unreachable => Some((GateReason::Breaker, growing())),
+            Signal::Busy(time) => Some((GateReason::Breaker, asked(time))),
+            Signal::CredentialsRefused => Some((GateReason::Credentials, self.credentials_probe)),
+            Signal::RateLimited(time) => Some((GateReason::RateLimit, time.map_or_else(growing, asked))),
+        }
+    }
+
+    /// The pause after a probe that failed as what closed the gate did.
+    fn pause(&self, reason: GateReason, closings: u32, jitter: f64) -> Duration {
+        match reason {
+            GateReason::Credentials => self.credentials_probe,
+            GateReason::RateLimit | GateReason::Breaker => self.back_off.half_jitter(closings, jitter),
+        }
+    }
+}
+
+/// Health of a channel: its gate, the failures in a row while the gate is open, and its way back after the gate was closed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Health {
-    /// The gate, when it is closed or waits for the outcome of its probe.
+    /// The gate, when it is closed or waits for its probe or the outcome of that.
     pub gate: Option<Gate>,
     troubles: u32,
+    ramp: Option<Ramp>,
 }
 
 impl Health {
     /// Health of a channel whose gate was read from the database.
     #[must_use]
     pub fn with_gate(gate: Option<Gate>) -> Self {
-        Self { gate, troubles: 0 }
+        Self { gate, ..Self::default() }
     }
 
-    /// Takes in one signal; answers whether the gate changed.
+    /// Messages a second of a channel that may send so many, on its way back.
+    #[must_use]
+    pub fn rate(&self, full: u32, now: Timestamp) -> u32 {
+        self.ramp.and_then(|ramp| ramp.rate(full, now)).unwrap_or(full)
+    }
+
+    /// Takes in what a call tells that is no probe; answers whether the gate changed. One that was under way when the gate
+    /// closed proves nothing: it neither opens the gate nor closes it again.
     pub fn apply(&mut self, signal: Signal, now: Timestamp, policy: &GatePolicy, jitter: f64) -> bool {
-        let before = self.gate;
         match signal {
-            Signal::Healthy => {
-                self.troubles = 0;
-                // A call that was under way when the gate closed proves nothing: only a probe opens it.
-                if self.gate.is_some_and(|gate| gate.until <= now) {
-                    self.gate = None;
-                }
-            }
+            Signal::Healthy => self.troubles = 0,
             Signal::Troubled => {
                 self.troubles = self.troubles.saturating_add(1);
-                if self.gate.is_some() || self.troubles >= policy.troubles_max {
-                    self.close(GateReason::Breaker, now, |closings| policy.back_off.half_jitter(closings, jitter));
+                if let Some(ramp) = &mut self.ramp {
+                    ramp.hold_up(now);
+                }
+                if self.gate.is_none() && self.troubles < policy.troubles_max {
+                    return false;
                 }
             }
-            Signal::Unreachable => {
-                self.close(GateReason::Breaker, now, |closings| policy.back_off.half_jitter(closings, jitter));
-            }
-            Signal::CredentialsRefused => {
-                self.close(GateReason::Credentials, now, |_| policy.credentials_probe);
-            }
-            Signal::RateLimited(asked) => {
-                let (shortest, longest) = policy.retry_after;
-                self.close(GateReason::RateLimit, now, |closings| match asked {
-                    Some(asked) => asked.clamp(shortest, longest),
-                    None => policy.back_off.half_jitter(closings, jitter),
-                });
-            }
+            Signal::Busy(_) | Signal::Unreachable | Signal::CredentialsRefused | Signal::RateLimited(_) => {}
         }
-        before != self.gate
-    }
-
-    /// Calls that were in flight when a gate closed report late: they do not close it again.
-    fn close(&mut self, reason: GateReason, now: Timestamp, pause: impl FnOnce(u32) -> Duration) {
-        let (since, closings) = self.gate.map_or((now, 1), |gate| (gate.since, gate.closings.saturating_add(1)));
-        let pause = SignedDuration::try_from(pause(closings)).unwrap_or(SignedDuration::MAX);
-        let until = now.saturating_add(pause).unwrap_or(Timestamp::MAX);
+        let remembered = self.ramp.map_or(0, |ramp| ramp.closings(now));
+        let (since, closings) = self.gate.map_or((now, remembered), |gate| (gate.since, gate.closings));
+        let closings = closings.saturating_add(1);
+        let Some((reason, pause)) = policy.closing(signal, closings, jitter) else { return false };
+        let until = after(now, pause);
         if self.gate.is_some_and(|gate| gate.until > now && (gate.reason == reason || until <= gate.until)) {
-            return;
+            return false;
         }
         self.gate = Some(Gate { reason, since, until, closings });
+        self.ramp = None;
+        true
     }
+
+    /// The gate while a probe is under way whose call ends within a time; `None` while no probe may begin.
+    #[must_use]
+    pub fn probing(&self, now: Timestamp, call: Duration, policy: &GatePolicy, jitter: f64) -> Option<Gate> {
+        let gate = self.gate.filter(|gate| gate.until <= now)?;
+        let closings = gate.closings.saturating_add(1);
+        let until = after(now, call.saturating_add(policy.pause(gate.reason, closings, jitter)));
+        Some(Gate { until, closings, ..gate })
+    }
+
+    /// Takes in what the probe tells: it opens the gate, or closes it from now on.
+    pub fn conclude(&mut self, signal: Signal, now: Timestamp, policy: &GatePolicy, jitter: f64) {
+        let Some(gate) = self.gate else { return };
+        match policy.closing(signal, gate.closings, jitter) {
+            Some((reason, pause)) => self.gate = Some(Gate { reason, until: after(now, pause), ..gate }),
+            // The probe counted as a closing, and was none.
+            None => *self = Self { ramp: Some(Ramp::new(now, gate.closings.saturating_sub(1))), ..Self::default() },
+        }
+    }
+}
+
+fn after(now: Timestamp, pause: Duration) -> Timestamp {
+    let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
+    now.saturating_add(pause).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const POLICY: GatePolicy = GatePolicy {
-        credentials_probe: Duration::from_secs(60),
-        back_off: BackOff { first: Duration::from_secs(1), longest: Duration::from_secs(30) },
-        troubles_max: 5,
-        retry_after: (Duration::from_secs(1), Duration::from_secs(900)),
-    };
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + second).expect("in range")
-    }
-
-    fn closed_seconds(health: &Health, now: Timestamp) -> i64 {
-        health.gate.map_or(0, |gate| gate.until.duration_since(now).as_secs())
-    }
-
-    #[test]
-    fn a_refused_key_closes_the_gate_for_a_minute_each_time() {
-        let mut health = Health::default();
-        assert!(health.apply(Signal::CredentialsRefused, at(0), &POLICY, 0.5));
-        assert_eq!(closed_seconds(&health, at(0)), 60);
-        assert!(!health.apply(Signal::CredentialsRefused, at(1), &POLICY, 0.5), "a late result changes nothing");
-        assert!(health.apply(Signal::CredentialsRefused, at(60), &POLICY, 0.5));
-        assert_eq!(closed_seconds(&health, at(60)), 60);
-        assert_eq!(health.gate.map(|gate| (gate.since, gate.closings)), Some((at(0), 2)));
-    }
-
-    #[test]
-    fn a_probe_that_succeeds_opens_the_gate() {
-        let mut health = Health::default();
-        health.apply(Signal::Unreachable, at(0), &POLICY, 0.5);
-        assert!(health.apply(Signal::Healthy, at(5), &POLICY, 0.5));
-        assert_eq!(health.gate, None);
-    }
-
-    #[test]
-    fn calls_under_way_when_a_gate_closed_neither_open_nor_shorten_it() {
-        let mut health = Health::default();
-        health.apply(Signal::RateLimited(Some(Duration::from_secs(60))), at(0), &POLICY, 0.5);
-        let closed = health.gate;
-        for late in [Signal::Healthy, Signal::Troubled, Signal::Unreachable, Signal::RateLimited(None)] {
-            assert!(!health.apply(late, at(1), &POLICY, 0.5), "{late:?}");
-            assert_eq!(health.gate, closed, "{late:?}");
-        }
-    }
-
-    #[test]
-    fn single_failures_do_not_close_the_gate_and_several_in_a_row_do() {
-        let mut health = Health::default();
-        for _ in 0..4 {
-            assert!(!health.apply(Signal::Troubled, at(0), &POLICY, 0.5));
-        }
-        health.apply(Signal::Healthy, at(0), &POLICY, 0.5);
-        for _ in 0..4 {
-            assert!(!health.apply(Signal::Troubled, at(0), &POLICY, 0.5));
-        }
-        assert!(health.apply(Signal::Troubled, at(0), &POLICY, 0.5));
-        assert_eq!(health.gate.map(|gate| gate.reason), Some(GateReason::Breaker));
-    }
-
-    #[test]
-    fn an_outage_is_probed_at_growing_pauses_up_to_the_cap() {
-        let mut health = Health::default();
-        let mut now = at(0);
-        let mut pauses = Vec::new();
-        for _ in 0..8 {
-            health.apply(Signal::Unreachable, now, &POLICY, 0.999_999);
-            let until = health.gate.expect("closed").until;
-            pauses.push((until.duration_since(now).as_millis() + 999) / 1000);
-            now = until;
-        }
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30, 30]);
-    }
-
-    #[test]
-    fn the_provider_is_believed_within_bounds() {
-        for (asked, expected) in [(0, 1), (5, 5), (900, 900), (1_000_000, 900)] {
-            let mut health = Health::default();
-            health.apply(Signal::RateLimited(Some(Duration::from_secs(asked))), at(0), &POLICY, 0.5);
-            assert_eq!(closed_seconds(&health, at(0)), expected, "{asked}");
-        }
-    }
-
-    #[test]
-    fn every_reason_reads_its_own_word() {
-        for known in GateReason::ALL {
-            assert_eq!(GateReason::from_word(known.as_str()), Some(known));
-        }
-    }
-}
+mod tests;

@@ -48,6 +48,10 @@ pub mod outcome;
 
 pub mod retry;
 
+pub mod budget;
+
+pub mod ramp;
+
 pub mod gate;
 
 pub mod decision;

@@ -23,10 +23,7 @@ pub enum Outcome {
     /// The provider refused our key. Surely not sent.
     CredentialsRefused,
     /// The provider asks us to slow down. Surely not sent.
-    RateLimited {
-        /// How long it asks us to wait, as it said it.
-        retry_after: Option<Duration>,
-    },
+    RateLimited,
     /// The provider refused the part for good.
     Refused(FailureCode),
     /// The provider says that it has seen the id before.
@@ -46,7 +43,7 @@ impl Outcome {
         match self {
             Self::Sent { .. } => "sent",
             Self::CredentialsRefused => "credentials_refused",
-            Self::RateLimited { .. } => "rate_limited",
+            Self::RateLimited => "rate_limited",
             Self::Refused(_) => "refused",
             Self::Duplicate => "duplicate",
             Self::TryAgain => "try_again",
@@ -69,6 +66,8 @@ pub struct Report {
     pub detail: String,
     /// Whether the row knows this answer; `false` when it only makes the best of an unknown one.
     pub classified: bool,
+    /// How long the provider asks us to make no call, as it said it: where it limits the rate, or fails for a while.
+    pub retry_after: Option<Duration>,
 }
 
 /// Cuts a text to [`DETAIL_BYTES_MAX`] at a character boundary and drops control characters.

@@ -67,10 +67,8 @@ impl Account {
     /// Goes on with another limit.
     pub(crate) fn set_rate(&self, messages_per_second: u32) {
         let mut state = self.lock();
-        if state.rate != messages_per_second {
-            state.rate = messages_per_second;
-            state.pace.set_rate(messages_per_second);
-        }
+        state.rate = messages_per_second;
+        state.pace.adapt(messages_per_second);
     }
 
     /// Takes a turn for a channel; else the time after which to ask again, unless it is woken before.

@@ -32,6 +32,10 @@ pub(crate) struct Ready {
     pub(crate) is_checked: bool,
     /// Whether it has waited in memory for an earlier message to its recipient.
     pub(crate) was_aside: bool,
+    /// Whether it was paid for out of the budget of repetitions.
+    pub(crate) is_paid: bool,
+    /// Whether its outcome decides about the channel's gate.
+    pub(crate) is_probe: bool,
 }
 
 impl Ready {
@@ -47,7 +51,26 @@ impl Ready {
             | DueReason::Held
             | DueReason::Claimed => false,
         };
-        Self { message, claimed_at, is_claimed_to_end, has_turn, is_checked: false, was_aside: false }
+        Self {
+            message,
+            claimed_at,
+            is_claimed_to_end,
+            has_turn,
+            is_checked: false,
+            was_aside: false,
+            is_paid: false,
+            is_probe: false,
+        }
+    }
+
+    /// Whether it repeats a try that counted. What a lapsed claim left was perhaps never tried, and is not.
+    pub(crate) fn is_repetition(&self) -> bool {
+        self.message.tries > 1 && self.message.waited_for != DueReason::Claimed
+    }
+
+    /// Whether its call may begin: its claim is young, and its validity not over.
+    pub(crate) fn is_usable(&self, now: Timestamp, claim_fresh: Duration) -> bool {
+        self.claimed_at.elapsed() <= claim_fresh && !self.validity_left(now).is_zero()
     }
 
     pub(crate) fn progress(&self) -> Progress {

@@ -4,10 +4,13 @@
 //! calls are tasks, claims are asked for, and what comes of both comes back here.
 
 mod holding;
+mod probing;
+mod repeating;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::budget::RetryBudget;
 use domain::decision::{self, Step};
 use domain::message::Lane as MessageLane;
 use domain::provider::Provider;
@@ -74,11 +77,12 @@ pub(crate) struct Lane<P> {
     lease: Lease,
     line: Arc<Line>,
     pace: Pace,
-    rate: usize,
+    rate: u32,
     calls_max: usize,
     account: Option<Arc<Account>>,
     weight: u32,
     gatekeeper: Gatekeeper,
+    budget: RetryBudget,
     recipients: Recipients,
     holds: Holds,
     letters: Arc<LetterBox>,
@@ -106,11 +110,12 @@ impl<P: Provider> Lane<P> {
             lease,
             line: Arc::new(line),
             pace: Pace::new(rate, lease.rest),
-            rate: rate as usize,
+            rate,
             calls_max: shared.settings.calls_of(rate),
             account,
             weight: owned.weight,
             gatekeeper: Gatekeeper::new(owned.gate, shared.metrics.clone()),
+            budget: RetryBudget::new(shared.settings.retry_budget, shared.store.now()),
             recipients: Recipients::new(settings.recipient_rate),
             holds,
             looks: Looks::new(letters.clone()),
@@ -134,6 +139,7 @@ impl<P: Provider> Lane<P> {
             if *orders.borrow() != Order::Run {
                 break;
             }
+            self.follow_ramp();
             self.ask();
             let next = self.send_ready().await;
             tokio::select! {
@@ -218,7 +224,8 @@ impl<P: Provider> Lane<P> {
         if self.recipients.aside_of(lane) >= ASIDE_MAX {
             return 0;
         }
-        let rate = self.account.as_ref().map_or(self.rate, |account| self.rate.min(account.share()));
+        let rate = self.pace.rate() as usize;
+        let rate = self.account.as_ref().map_or(rate, |account| rate.min(account.share()));
         let alone = self.calls_max.saturating_sub(self.calls.len()).min(rate).min(CLAIM_MAX);
         // Beside others it may have only its floor: what is taken must not grow old in memory.
         let ahead = if self.ready.len() == waiting { alone } else { alone.div_ceil(2) };
@@ -301,13 +308,17 @@ impl<P: Provider> Lane<P> {
             let Ok(permit) = self.shared.calls.clone().try_acquire_owned() else {
                 return Instant::now() + SHORT_PAUSE;
             };
-            if self.hold_back_next(now).await {
+            if self.put_off_next(now).await || self.hold_back_next(now).await {
                 continue;
             }
             if let Err(wait) = self.take_turn() {
                 return Instant::now() + wait;
             }
+            if !self.passes_gate().await {
+                return Instant::now() + self.shared.settings.tick;
+            }
             if let Some(ready) = self.ready.take_turn() {
+                let now = self.shared.store.now();
                 self.recipients.begin(&ready, now);
                 self.start(ready, permit, now);
             }
@@ -404,10 +415,18 @@ impl<P: Provider> Lane<P> {
         let settings = &self.shared.settings;
         let ruling = decision::after_call(&made.attempt.report, &progress, &settings.retry, now, rand::random());
         let rule = made.attempt.report.rule;
-        if self.gatekeeper.apply(ruling.signal, now, &settings.gate, &self.lease, rule) {
-            self.looks.look_now();
+        if made.ready.is_probe {
+            self.shared.metrics.restraint.probes.with_label_values(&[made.attempt.report.outcome.as_str()]).inc();
+            if self.gatekeeper.conclude(ruling.signal, now, &settings.gate, &self.lease, rule) {
+                self.looks.look_now();
+            }
+        } else {
+            self.gatekeeper.apply(ruling.signal, now, &settings.gate, &self.lease, rule);
         }
-        let step = self.holds.quiet.fit(&made.ready.message, ruling.step);
+        let planned = self.plan_repetition(&made.ready, &ruling.step, now);
+        // What the budget puts off must not end in quiet hours if it would go before them.
+        let quiet = &self.holds.quiet;
+        let step = quiet.fit(&made.ready.message, planned).or_else(|| quiet.fit(&made.ready.message, ruling.step));
         let step = step.unwrap_or_else(|| Step::Failed(decision::expired_in_quiet_hours(&progress)));
         let goes_on_at = match step {
             Step::Wait { due_at, .. } => Some(due_at),
@@ -432,7 +451,10 @@ impl<P: Provider> Lane<P> {
         self.wait(ready, due_at, reason).await;
     }
 
-    async fn wait(&self, ready: Ready, due_at: Timestamp, reason: DueReason) {
+    async fn wait(&mut self, ready: Ready, due_at: Timestamp, reason: DueReason) {
+        if ready.is_paid {
+            self.budget.give_back();
+        }
         let maybe_sent = ready.message.maybe_sent;
         self.settle(ready, Step::Wait { due_at, reason, counted: false, maybe_sent }, None).await;
     }

@@ -38,6 +38,8 @@ pub struct Metrics {
     pub overdue_seconds: IntGauge,
     /// Whether results can be written (1) or the database is away (0); nothing new is sent meanwhile.
     pub recording: IntGauge,
+    /// What is done about a provider that fails.
+    pub restraint: RestraintMetrics,
     /// Regular work.
     pub chores: ChoreMetrics,
 }
@@ -92,6 +94,7 @@ impl Metrics {
                 "How long the first message of these lanes is late",
             )?,
             recording: IntGauge::new("tuma_results_recordable", "Whether results can be written to the database")?,
+            restraint: RestraintMetrics::register(registry)?,
             chores: ChoreMetrics::register(registry)?,
         };
         registry.register(Box::new(metrics.calls.clone()))?;
@@ -110,6 +113,29 @@ impl Metrics {
         registry.register(Box::new(metrics.overdue_seconds.clone()))?;
         registry.register(Box::new(metrics.recording.clone()))?;
         metrics.recording.set(1);
+        Ok(metrics)
+    }
+}
+
+/// Metrics of what is done about a provider that fails, besides the gates that are closed.
+#[derive(Clone, Debug)]
+pub struct RestraintMetrics {
+    /// Probes of closed gates, by the outcome of the call.
+    pub probes: IntCounterVec,
+    /// Repetitions that the channel's budget put off, when they were planned or were about to go.
+    pub retries_put_off: IntCounter,
+}
+
+impl RestraintMetrics {
+    fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let probes = Opts::new("tuma_gate_probes_total", "Probes of closed gates by outcome");
+        let put_off = "Repetitions that the channel's budget put off";
+        let metrics = Self {
+            probes: IntCounterVec::new(probes, &["outcome"])?,
+            retries_put_off: IntCounter::new("tuma_retries_put_off_total", put_off)?,
+        };
+        registry.register(Box::new(metrics.probes.clone()))?;
+        registry.register(Box::new(metrics.retries_put_off.clone()))?;
         Ok(metrics)
     }
 }

@@ -21,6 +21,7 @@ const MILLISECONDS_A_SECOND: u32 = 1000;
 /// Turns at a rate.
 #[derive(Debug)]
 pub(crate) struct Pace {
+    rate: u32,
     limiter: DefaultDirectRateLimiter,
     clock: DefaultClock,
     not_before: Instant,
@@ -34,6 +35,7 @@ impl Pace {
     pub(crate) fn new(messages_per_second: u32, rest: Duration) -> Self {
         let rate = NonZeroU32::new(messages_per_second).unwrap_or(NonZeroU32::MIN);
         Self {
+            rate: rate.get(),
             limiter: limiter(rate),
             clock: DefaultClock::default(),
             not_before: Instant::now() + rest,
@@ -63,11 +65,19 @@ impl Pace {
         self.window.push(Instant::now());
     }
 
-    /// Goes on at another rate.
-    pub(crate) fn set_rate(&mut self, messages_per_second: u32) {
+    /// The present rate, messages a second.
+    pub(crate) fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    /// Goes on at a rate, if it is another one.
+    pub(crate) fn adapt(&mut self, messages_per_second: u32) {
         let rate = NonZeroU32::new(messages_per_second).unwrap_or(NonZeroU32::MIN);
-        self.limiter = limiter(rate);
-        self.window.set_rate(rate.get() as usize);
+        if rate.get() != self.rate {
+            self.rate = rate.get();
+            self.limiter = limiter(rate);
+            self.window.set_rate(rate.get() as usize);
+        }
     }
 }
 

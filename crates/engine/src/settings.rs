@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::budget::BudgetPolicy;
 use domain::decision::RetryPolicy;
 use domain::gate::GatePolicy;
 use domain::limits::{CALLS_MAX, TRIES_MAX};
@@ -12,6 +13,8 @@ use domain::retry::BackOff;
 pub struct Settings {
     /// How tries are repeated.
     pub retry: RetryPolicy,
+    /// How many of a channel's tries may be repetitions.
+    pub retry_budget: BudgetPolicy,
     /// How gates close.
     pub gate: GatePolicy,
     /// Between two renewals of the lease, and looks for free channels, while any replica has work.
@@ -39,6 +42,7 @@ impl Default for Settings {
         let seconds = Duration::from_secs;
         Self {
             retry: RetryPolicy { tries_max: TRIES_MAX, back_off: BackOff { first: seconds(1), longest: seconds(900) } },
+            retry_budget: BudgetPolicy { percent: 10, floor: 50, every: seconds(1) },
             gate: GatePolicy {
                 credentials_probe: seconds(60),
                 back_off: BackOff { first: seconds(1), longest: seconds(30) },

@@ -4,8 +4,8 @@
 //! not recorded would be sent again.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::decision::Step;
@@ -16,6 +16,7 @@ use store::Store;
 use store::settle::Settlement;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::gather::gather;
 use crate::metrics::Metrics;
@@ -25,6 +26,8 @@ use crate::wake::Wake;
 const RESULTS_MAX: usize = 500;
 /// Results that may wait; past it lanes wait, too.
 const WAITING_MAX: usize = 4096;
+/// A statement that takes longer may never succeed, as behind a lock: until it has, nothing new is sent.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
 /// Between two tries while the database is away: doubles up to the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_LONGEST: Duration = Duration::from_secs(2);
@@ -42,6 +45,7 @@ pub(crate) struct Settled {
 pub(crate) struct Settler {
     sender: mpsc::Sender<Settled>,
     recording: Arc<AtomicBool>,
+    writing_since: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Settler {
@@ -50,10 +54,14 @@ impl Settler {
         let (sender, mut receiver) = mpsc::channel(WAITING_MAX);
         let recording = Arc::new(AtomicBool::new(true));
         let flag = recording.clone();
+        let writing_since = Arc::new(Mutex::new(None));
+        let since = writing_since.clone();
         let task = tokio::spawn(async move {
             let mut results = Vec::new();
             while receiver.recv_many(&mut results, RESULTS_MAX).await > 0 {
+                *since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
                 let written = write(&store, replica, &metrics, &flag, &results).await;
+                *since.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 // What still waits here may hold results of rows whose claims have lapsed: they go first.
                 if receiver.is_empty() && !flag.swap(true, Ordering::Relaxed) {
                     metrics.recording.set(1);
@@ -68,12 +76,14 @@ impl Settler {
                 gather(written.len()).await;
             }
         });
-        (Self { sender, recording }, task)
+        (Self { sender, recording, writing_since }, task)
     }
 
-    /// Whether results can be written: the last statement went through, and none from before waits.
+    /// Whether results can be written: the last statement went through, none from before waits, and the one that is under way does
+    /// not take too long.
     pub(crate) fn is_recording(&self) -> bool {
-        self.recording.load(Ordering::Relaxed)
+        let since = *self.writing_since.lock().unwrap_or_else(PoisonError::into_inner);
+        self.recording.load(Ordering::Relaxed) && since.is_none_or(|since| since.elapsed() < WRITTEN_WITHIN)
     }
 
     /// Hands over a result; waits while too many wait.

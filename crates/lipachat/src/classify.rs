@@ -4,8 +4,6 @@
 //! programs that use it, "Meta" WhatsApp's own error codes, which arrive as text if at all. A row that only guesses is
 //! not `classified`, and the engine counts it.
 
-use std::time::Duration;
-
 use domain::failure::FailureCode;
 use domain::outcome::{Outcome, Report, bounded_detail};
 
@@ -130,6 +128,7 @@ pub fn classify(transport: &Transport) -> Report {
             http_status: None,
             detail: bounded_detail(error),
             classified: true,
+            retry_after: None,
         },
         // Written and not answered: it may be with the recipient already.
         Transport::Broken(error) => Report {
@@ -138,6 +137,7 @@ pub fn classify(transport: &Transport) -> Report {
             http_status: None,
             detail: bounded_detail(error),
             classified: true,
+            retry_after: None,
         },
     }
 }
@@ -148,18 +148,21 @@ fn classify_answer(answer: &Answer) -> Report {
     let outcome = match fitting.means {
         Means::Sent => sent(&reading),
         Means::CredentialsRefused => Outcome::CredentialsRefused,
-        Means::RateLimited => Outcome::RateLimited { retry_after: answer.retry_after.as_deref().and_then(retry_after) },
+        Means::RateLimited => Outcome::RateLimited,
         Means::Refused(code) => Outcome::Refused(code),
         Means::Duplicate => Outcome::Duplicate,
         Means::TryAgain => Outcome::TryAgain,
         Means::Unknown => Outcome::Unknown,
     };
+    // Elsewhere it speaks of the one request, such as of a redirect.
+    let is_asked_of_the_channel = outcome == Outcome::RateLimited || answer.status >= 500;
     Report {
         outcome,
         rule: fitting.name,
         http_status: Some(answer.status),
         detail: bounded_detail(&reading.text),
         classified: fitting.classified,
+        retry_after: answer.retry_after.filter(|_| is_asked_of_the_channel),
     }
 }
 
@@ -186,12 +189,6 @@ impl Row {
             When::Always => true,
         }
     }
-}
-
-/// `Retry-After` in seconds (RFC 9110, section 10.2.3). Dates are not believed: they would need the provider's clock.
-fn retry_after(text: &str) -> Option<Duration> {
-    let seconds: u64 = text.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]

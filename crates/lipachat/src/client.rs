@@ -7,13 +7,14 @@ use domain::limits::CALLS_MAX;
 use domain::outcome::Report;
 use domain::phone::PhoneNumber;
 use domain::provider::{Call, Preview, PreviewedCall, Provider};
-use reqwest::header::{HeaderValue, RETRY_AFTER};
+use reqwest::header::HeaderValue;
 use reqwest::{Client, Response, Url, redirect};
 use secrecy::ExposeSecret;
 
 use crate::classify::{Transport, classify};
 use crate::wire::answer::{ANSWER_BYTES_MAX, Answer};
 use crate::wire::request::{Request, render};
+use crate::wire::retry_after;
 
 /// Making a connection, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -132,7 +133,7 @@ pub fn parse_address(address: &str) -> Result<Url, Error> {
 
 async fn read(mut response: Response) -> Transport {
     let status = response.status().as_u16();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let retry_after = retry_after::read(response.headers());
     let mut body = Vec::new();
     loop {
         match response.chunk().await {

@@ -3,3 +3,5 @@
 pub mod answer;
 
 pub mod request;
+
+pub mod retry_after;

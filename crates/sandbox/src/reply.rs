@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::connection::now;
 use crate::response::Response;
 
 /// Where an endless body ends after all, so that a careless peer's memory survives.
@@ -105,7 +106,7 @@ pub(crate) async fn read_to_end(stream: &mut TcpStream) -> io::Result<()> {
 
 async fn write_answer(stream: &mut TcpStream, response: &Response, wishes: Wishes) -> io::Result<Next> {
     let keep_alive = wishes.keep_alive && !response.has_own_framing();
-    let mut bytes = response.head(keep_alive);
+    let mut bytes = response.head(keep_alive, now());
     if response.may_have_body() && !wishes.head_only {
         bytes.extend_from_slice(&response.body);
     }
@@ -114,13 +115,13 @@ async fn write_answer(stream: &mut TcpStream, response: &Response, wishes: Wishe
 }
 
 async fn write_cut(stream: &mut TcpStream, response: &Response) -> io::Result<()> {
-    let mut bytes = response.head(true);
+    let mut bytes = response.head(true, now());
     bytes.extend_from_slice(&response.body[..response.body.len() / 2]);
     stream.write_all(&bytes).await
 }
 
 async fn write_slowly(stream: &mut TcpStream, response: &Response, pace: u32, wishes: Wishes) -> io::Result<Next> {
-    stream.write_all(&response.head(wishes.keep_alive)).await?;
+    stream.write_all(&response.head(wishes.keep_alive, now())).await?;
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / pace.max(1));
     for byte in &response.body {
         ticks.tick().await;

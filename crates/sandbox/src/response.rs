@@ -4,6 +4,8 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
+
 /// An answer with a body of known length.
 #[derive(Debug)]
 pub(crate) struct Response {
@@ -35,9 +37,13 @@ impl Response {
         self.has("content-length") || self.has("transfer-encoding")
     }
 
-    /// The status line and headers; `keep_alive` tells the peer what becomes of the connection.
-    pub(crate) fn head(&self, keep_alive: bool) -> Vec<u8> {
+    /// The status line and headers; `keep_alive` tells the peer what becomes of the connection. The provider says what time it is,
+    /// unless a script does.
+    pub(crate) fn head(&self, keep_alive: bool, now: Timestamp) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
+        if !self.has("date") {
+            let _ = write!(head, "Date: {}\r\n", http_date(now));
+        }
         if !self.content_type.is_empty() && !self.has("content-type") {
             let _ = write!(head, "Content-Type: {}\r\n", self.content_type);
         }
@@ -62,6 +68,11 @@ impl Response {
     fn has(&self, name: &str) -> bool {
         self.headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
     }
+}
+
+/// An instant as headers have it (RFC 9110, section 5.6.7).
+pub(crate) fn http_date(at: Timestamp) -> String {
+    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 /// The standard's phrase for a status (RFC 9110 section 15, RFC 6585).

@@ -108,7 +108,8 @@ WITH made AS (
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
     longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max FROM made";
 
-// Which quiet hours hold a message that does not say what it is for follows from the channel's type.
+// Which quiet hours hold a message that does not say what it is for follows from the channel's type. Another key may be the right
+// one: whoever owns the channel probes it at once.
 const UPDATE: &str = "-- store.channel.update
 WITH changed AS (
     UPDATE channels SET name = $3, number = $4, message_type = $5, messages_per_second = $6, status = $7, longitude_spelling = $12,
@@ -118,6 +119,9 @@ WITH changed AS (
     WHERE workspace_id = $1 AND channel_id = $2 AND revision = $9
     RETURNING workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
     longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max
+), mended AS (
+    UPDATE channel_gates g SET until = least(g.until, clock_timestamp()) FROM changed c
+    WHERE $8::bytea IS NOT NULL AND g.workspace_id = c.workspace_id AND g.channel_id = c.channel_id AND g.reason = 'credentials'
 ), noted AS (
     INSERT INTO audit (workspace_id, actor, act, subject, detail)
     SELECT workspace_id, $10, $11, channel_id::text, name FROM changed

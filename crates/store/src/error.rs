@@ -54,12 +54,7 @@ impl Error {
         if *state == SqlState::UNIQUE_VIOLATION {
             return Self::Exists;
         }
-        // Class 08 connection, 40 roll-back, 53 resources, 55P03 lock, 57 operator: the statement was not carried out
-        // and the same one may succeed later.
-        let passing = ["08", "40", "53", "57"].iter().any(|class| state.code().starts_with(class));
-        // A month that was made at this moment: its rows no longer belong into the default partition.
-        let passing = passing || *state == SqlState::CHECK_VIOLATION;
-        if passing || *state == SqlState::LOCK_NOT_AVAILABLE || *state == SqlState::READ_ONLY_SQL_TRANSACTION {
+        if is_passing(state) {
             return Self::Unavailable(format!("{statement}: {}", chain(&source)));
         }
         Self::Refused { statement, source }
@@ -82,6 +77,17 @@ impl Error {
     }
 }
 
+/// Whether a statement that failed so was not carried out, and may succeed later as it is.
+fn is_passing(state: &SqlState) -> bool {
+    // Class 08 connection, 40 roll-back, 53 resources (disk, memory, connections), 57 operator, 58 the system below (input and
+    // output).
+    let is_of_class = ["08", "40", "53", "57", "58"].iter().any(|class| state.code().starts_with(class));
+    // A standby, or a database that was made read-only as it filled.
+    let is_passing = is_of_class || *state == SqlState::READ_ONLY_SQL_TRANSACTION;
+    // A lock that others hold; a month that was made at this moment: its rows no longer belong into the default partition.
+    is_passing || *state == SqlState::LOCK_NOT_AVAILABLE || *state == SqlState::CHECK_VIOLATION
+}
+
 /// An error with its causes in one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -95,4 +101,35 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_the_database_from_storing_passes_and_what_is_wrong_with_a_statement_does_not() {
+        for (code, expected) in [
+            ("53100", true),  // disk full
+            ("53200", true),  // out of memory
+            ("53300", true),  // too many connections
+            ("25006", true),  // read-only
+            ("57014", true),  // cancelled
+            ("57P01", true),  // shut down by an operator
+            ("57P02", true),  // crash of another backend
+            ("57P03", true),  // starting up
+            ("58000", true),  // the system
+            ("58030", true),  // input and output
+            ("08006", true),  // connection
+            ("40001", true),  // serialisation
+            ("40P01", true),  // deadlock
+            ("55P03", true),  // lock not available
+            ("22021", false), // a value
+            ("23503", false), // a reference
+            ("42P01", false), // no such table
+            ("25P02", false), // our own transaction has failed
+        ] {
+            assert_eq!(is_passing(&SqlState::from_code(code)), expected, "{code}");
+        }
+    }
 }

@@ -1,11 +1,11 @@
 //! Closed gates of channels, kept so that they are seen by all and survive a restart.
 
 use domain::gate::{Gate, GateReason};
-use domain::id::{ChannelId, WorkspaceId};
+use domain::id::{ChannelId, ReplicaId, WorkspaceId};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use crate::client::{Store, get};
+use crate::client::{Params, Store, get};
 use crate::error::Error;
 use crate::lease::Lease;
 
@@ -42,6 +42,16 @@ WITH opened AS (
 INSERT INTO gate_history (workspace_id, channel_id, since, reason, opened_at)
 SELECT workspace_id, channel_id, since, reason, $5 FROM opened
 ON CONFLICT (workspace_id, channel_id, since, reason) DO NOTHING";
+
+// One probe at a time and a pause after each, whoever owns the channel: the gate must be due, and is closed again for the probe.
+const PROBE: &str = "-- store.gate.probe
+UPDATE channel_gates g SET until = $3, closings = $4
+WHERE g.workspace_id = $1 AND g.channel_id = $2 AND g.reason = $5 AND g.until <= $6
+AND EXISTS (SELECT 1 FROM channel_leases l JOIN replicas r ON r.replica_id = l.replica_id
+    WHERE l.workspace_id = $1 AND l.channel_id = $2 AND l.replica_id = $7 AND l.epoch = $8
+    AND r.lease_expires_at > clock_timestamp())
+AND EXISTS (SELECT 1 FROM channels c WHERE c.workspace_id = $1 AND c.channel_id = $2 AND c.revision = $9)
+RETURNING g.channel_id";
 
 const READ: &str = "-- store.gate.read
 SELECT reason, since, until, closings FROM channel_gates WHERE workspace_id = $1 AND channel_id = $2";
@@ -86,6 +96,34 @@ impl Store {
             None => self.query(OPEN, &[&workspace, &channel, &lease.epoch, &lease.revision, &now]).await,
         }
         .map(drop)
+    }
+
+    /// Closes a gate that is due for the time of its probe. Only then may the probe's call begin: who takes over meanwhile finds the
+    /// gate closed. Answers whether it was; it is not where the owner was superseded, or the gate on record is another.
+    ///
+    /// # Errors
+    /// When the database cannot be used; after an [`Error::Unknown`] the gate may be closed without a probe.
+    pub async fn close_for_probe(
+        &self,
+        lease: &Lease,
+        replica: ReplicaId,
+        gate: &Gate,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let closings = i32::try_from(gate.closings).unwrap_or(i32::MAX);
+        let reason = gate.reason.as_str();
+        let params: Params<'_> = &[
+            &lease.workspace.0,
+            &lease.channel.0,
+            &gate.until,
+            &closings,
+            &reason,
+            &now,
+            &replica.0,
+            &lease.epoch,
+            &lease.revision,
+        ];
+        Ok(self.maybe_one(PROBE, params).await?.is_some())
     }
 
     /// The gate of a channel, when it is closed.

@@ -263,7 +263,7 @@ impl Input {
         let accepted = attempt.and_then(|attempt| match &attempt.report.outcome {
             Outcome::Sent { wa_id, message_id } => wa_id.clone().or_else(|| message_id.clone()),
             Outcome::CredentialsRefused
-            | Outcome::RateLimited { .. }
+            | Outcome::RateLimited
             | Outcome::Refused(_)
             | Outcome::Duplicate
             | Outcome::TryAgain

@@ -1,6 +1,8 @@
 //! Sending up to a hundred messages at once: all that are well-formed in one commit, each of the others as a rejected
 //! message that says what is wrong with it.
 
+use std::sync::Arc;
+
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::failure::FailureCode;
@@ -16,8 +18,7 @@ use store::message::Message;
 use store::workspace::Workspace;
 use uuid::Uuid;
 
-use super::messages::{IDEMPOTENCY_KEY, read};
-use crate::access::Scope;
+use super::messages::{IDEMPOTENCY_KEY, read, sender};
 use crate::admission::{as_stored, fingerprint, look_up, new_message, outlooks, rejected, replays};
 use crate::app::Api;
 use crate::body::{MESSAGE_BYTES_MAX, read_json};
@@ -27,6 +28,7 @@ use crate::openapi::message::Batch;
 use crate::openapi::message_request::BatchRequest;
 use crate::openapi::parameters::ChannelPath;
 use crate::outlook::Outlook;
+use crate::patience::Patience;
 use crate::wire::batch;
 use crate::wire::mentions::Mentions;
 use crate::wire::query::read_none;
@@ -65,21 +67,26 @@ pub(crate) async fn send_batch(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let workspace = api.access.workspace(&api.store, &request, Scope::MessagesWrite).await?;
-    let channel = api.access.channel(&api.store, &request, workspace).await?;
+    let mut patience = Patience::new();
+    let channel = patience.wait(ApiError::Unavailable, sender(api.clone(), request.clone())).await?;
     read_none(request.query_string()).map_err(ApiError::InvalidPayload)?;
     let body = read_json(&request, payload, BATCH_BYTES_MAX).await?;
     if request.headers().contains_key(IDEMPOTENCY_KEY) {
         let text = "is for one message: give each message of a batch a messageId";
         return Err(ApiError::violation("Idempotency-Key", text));
     }
+    patience.wait(ApiError::OutcomeUnknown, take(api, channel, body)).await
+}
+
+async fn take(api: Data<Api>, channel: Arc<Channel>, body: Value) -> Result<HttpResponse, ApiError> {
+    let (api, channel) = (&**api, &*channel);
     let values = batch::read(&body).map_err(ApiError::InvalidPayload)?;
     let batch = Uuid::new_v4();
-    let settings = api.access.settings(&api.store, workspace).await?;
-    let (items, now) = read_items(&api, &channel, &settings, values, batch).await?;
-    let (items, outlooks) = admit(&api, &channel, values, items, now).await?;
-    let fates = store(&api, &channel, values, items, batch).await?;
-    let outcomes = outcomes(&api, &channel, &settings, &fates, &outlooks).await?;
+    let settings = api.access.settings(&api.store, channel.workspace).await?;
+    let (items, now) = read_items(api, channel, &settings, values, batch).await?;
+    let (items, outlooks) = admit(api, channel, values, items, now).await?;
+    let fates = store(api, channel, values, items, batch).await?;
+    let outcomes = outcomes(api, channel, &settings, &fates, &outlooks).await?;
     let ids: Vec<Uuid> = outcomes.iter().map(|outcome| outcome.id).collect();
     Ok(HttpResponse::Accepted().json(json!({ "batchId": batch, "messageIds": ids, "results": outcomes })))
 }

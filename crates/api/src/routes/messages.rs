@@ -1,5 +1,7 @@
 //! Sending and reading messages of a channel.
 
+use std::sync::Arc;
+
 use actix_web::http::header::HeaderName;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -23,6 +25,7 @@ use crate::openapi::message::Message as MessageAnswer;
 use crate::openapi::message_request::MessageRequest as MessageRequestBody;
 use crate::openapi::parameters::{ChannelPath, DryRunQuery, IdempotencyKey, MessagePath};
 use crate::openapi::plan::Plan;
+use crate::patience::Patience;
 use crate::wire::mentions::Mentions;
 use crate::wire::query::{DryRun, read_dry_run, read_none};
 use crate::wire::request::{self, Context, HeaderKey, MessageRequest};
@@ -56,10 +59,27 @@ pub(crate) async fn send_message(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let workspace = api.access.workspace(&api.store, &request, Scope::MessagesWrite).await?;
-    let channel = api.access.channel(&api.store, &request, workspace).await?;
+    let mut patience = Patience::new();
+    let channel = patience.wait(ApiError::Unavailable, sender(api.clone(), request.clone())).await?;
     let dry_run = read_dry_run(request.query_string()).map_err(ApiError::InvalidPayload)?;
     let body = read_json(&request, payload, MESSAGE_BYTES_MAX).await?;
+    patience.wait(ApiError::OutcomeUnknown, take(api, request, channel, dry_run, body)).await
+}
+
+/// The channel of a request that may send by it.
+pub(crate) async fn sender(api: Data<Api>, request: HttpRequest) -> Result<Arc<Channel>, ApiError> {
+    let workspace = api.access.workspace(&api.store, &request, Scope::MessagesWrite).await?;
+    api.access.channel(&api.store, &request, workspace).await
+}
+
+async fn take(
+    api: Data<Api>,
+    request: HttpRequest,
+    channel: Arc<Channel>,
+    dry_run: Option<DryRun>,
+    body: Value,
+) -> Result<HttpResponse, ApiError> {
+    let (workspace, channel) = (channel.workspace, &*channel);
     let settings = api.access.settings(&api.store, workspace).await?;
     let mut mentions = Mentions::default();
     mentions.add(&body);
@@ -71,15 +91,15 @@ pub(crate) async fn send_message(
         known: &known,
         link_parameters: &settings.link_parameters,
     };
-    let read = read(&body, &channel, context);
+    let read = read(&body, channel, context);
     match (dry_run, read) {
         (Some(DryRun { .. }), read) => {
-            Ok(HttpResponse::Ok().json(plan(&api, &channel, &settings, read, context.now).await?))
+            Ok(HttpResponse::Ok().json(plan(&api, channel, &settings, read, context.now).await?))
         }
-        (None, Ok(read)) => accept(&api, &channel, &settings, read, &body, context.now).await,
+        (None, Ok(read)) => accept(&api, channel, &settings, read, &body, context.now).await,
         (None, Err(violations)) => {
             let key = request::key_of(&body, context.header_key);
-            replay_or(&api, &channel, key, &body, ApiError::InvalidPayload(violations)).await
+            replay_or(&api, channel, key, &body, ApiError::InvalidPayload(violations)).await
         }
     }
 }

@@ -23,7 +23,6 @@ pub(crate) struct GateView {
 
 /// All gates of a message; what decided its validity is told as it was set.
 pub(crate) fn of(prospect: &Prospect<'_>, validity: String) -> Vec<GateView> {
-    let closed_for = |reason| prospect.closed_for(reason);
     let (window, template) = template(prospect.kind);
     vec![
         schedule(prospect),
@@ -32,16 +31,8 @@ pub(crate) fn of(prospect: &Prospect<'_>, validity: String) -> Vec<GateView> {
         hold(prospect.hold.as_ref()),
         window,
         template,
-        until(
-            "breaker",
-            closed_for(GateReason::Breaker),
-            "channel gate: the provider cannot be reached or fails".to_owned(),
-        ),
-        until(
-            "credentials",
-            closed_for(GateReason::Credentials),
-            "channel gate: the provider refuses the key".to_owned(),
-        ),
+        channel_gate("breaker", prospect, GateReason::Breaker, "channel gate: the provider cannot be reached or fails"),
+        channel_gate("credentials", prospect, GateReason::Credentials, "channel gate: the provider refuses the key"),
         channel_rate(prospect),
         workspace_share(prospect),
         recipient_rate(prospect),
@@ -65,6 +56,17 @@ fn until(gate: &'static str, closed_until: Option<Timestamp>, setting: String) -
     GateView { gate, verdict: verdict(closed_until.is_some()), until: closed_until.map(instant), setting }
 }
 
+/// The channel's gate, as far as it is closed for a reason.
+fn channel_gate(gate: &'static str, prospect: &Prospect<'_>, reason: GateReason, setting: &str) -> GateView {
+    until(gate, prospect.closed_for(reason), probed(prospect, reason, setting.to_owned()))
+}
+
+/// What is told besides where the gate's time has passed, and nothing has shown yet that it may open.
+fn probed(prospect: &Prospect<'_>, reason: GateReason, setting: String) -> String {
+    let is_due = prospect.gate.is_some_and(|(closed_for, until)| closed_for == reason && until <= prospect.now);
+    if is_due { format!("{setting}; the next message goes alone, as a probe") } else { setting }
+}
+
 fn verdict(is_closed: bool) -> &'static str {
     if is_closed { "closed" } else { "open" }
 }
@@ -79,7 +81,11 @@ fn schedule(prospect: &Prospect<'_>) -> GateView {
     let scheduled = prospect.scheduled_for.filter(|at| *at > prospect.now);
     let tried_again = prospect.waits_until(|reason| reason == DueReason::BackOff);
     match (scheduled, tried_again, prospect.wait) {
-        (None, Some(next), Some(wait)) => until("schedule", Some(next), format!("pause after try {}", wait.tries)),
+        (None, Some(next), Some(wait)) => until(
+            "schedule",
+            Some(next),
+            format!("pause after try {}, and the channel's budget of repetitions", wait.tries),
+        ),
         (scheduled, _, _) => until("schedule", scheduled, "scheduledFor".to_owned()),
     }
 }
@@ -162,7 +168,8 @@ fn template(kind: Kind) -> (GateView, GateView) {
 /// The channel's own pace, and the provider's wish.
 fn channel_rate(prospect: &Prospect<'_>) -> GateView {
     let closed_until = prospect.closed_for(GateReason::RateLimit).max(prospect.turn_told());
-    until("channelRate", closed_until, format!("channel.messagesPerSecond={}", prospect.settings.messages_per_second))
+    let setting = format!("channel.messagesPerSecond={}", prospect.settings.messages_per_second);
+    until("channelRate", closed_until, probed(prospect, GateReason::RateLimit, setting))
 }
 
 /// The channel's part of its account's limit.

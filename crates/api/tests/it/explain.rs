@@ -93,7 +93,7 @@ async fn each_wait_closes_its_gate() {
     for (reason, gate, send_at, cause, setting) in [
         ("recipient", "recipientRate", Some(far), "recipientRate", "channel.recipientRate: no spacing"),
         ("order", "recipientRate", Some(far), "recipientRate", "channel.recipientRate: no spacing"),
-        ("back_off", "schedule", Some(far), "backOff", "pause after try 2"),
+        ("back_off", "schedule", Some(far), "backOff", "pause after try 2, and the channel's budget of repetitions"),
         ("held", "hold", None, "hold", "held by operator"),
     ] {
         let wait = format!("UPDATE outbox SET claim = 3, tries = 2, due_reason = '{reason}', due_at = '{far}'");

@@ -87,8 +87,14 @@ async fn the_channels_gate_and_shared_limit_are_shown() {
         let pace = "channel.recipientRate=1 per 6 s, burst 45";
         assert_eq!(plan["gates"][10], gate("recipientRate", "open", None, pace));
     }
-    harness.database.execute("UPDATE channel_gates SET reason = 'breaker'").await;
-    assert_eq!(harness.plan_at(MORNING, &request).await["gates"][6]["verdict"], "open", "a probe goes then");
+    // When its time has passed a probe goes.
+    for (reason, place) in [("breaker", 6), ("credentials", 7), ("rateLimit", 8)] {
+        harness.database.execute(&format!("UPDATE channel_gates SET reason = '{reason}'")).await;
+        let gate = &harness.plan_at(MORNING, &request).await["gates"][place];
+        assert_eq!((&gate["verdict"], &gate["until"]), (&json!("open"), &Value::Null), "{reason}");
+        let setting = gate["setting"].as_str().unwrap();
+        assert!(setting.ends_with("; the next message goes alone, as a probe"), "{setting}");
+    }
     harness.stop().await;
 }
 

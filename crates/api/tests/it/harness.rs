@@ -147,6 +147,13 @@ impl Harness {
         self.send_text(message.to_string(), &[]).await
     }
 
+    /// Sends a message of the tenant to a further server.
+    pub(crate) async fn send_to(&self, replica: &Replica, message: &Value) -> Answer {
+        let (key, path) = (self.access_key(), self.tenant.messages_path());
+        let headers = [("Authorization", key.as_str())];
+        self.request_at(replica.address, Method::POST, &path, &headers, Some(message.to_string())).await
+    }
+
     /// Sends bytes as a message of the tenant, with further headers.
     pub(crate) async fn send_text(&self, body: String, headers: &[(&str, &str)]) -> Answer {
         let key = self.access_key();

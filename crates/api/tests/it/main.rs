@@ -42,6 +42,8 @@ mod openapi;
 
 mod options;
 
+mod outage;
+
 mod list_tokens;
 
 mod message_lists;

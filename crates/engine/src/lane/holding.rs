@@ -29,7 +29,7 @@ impl<P: Provider> Lane<P> {
         }
     }
 
-    async fn hold_back(&self, ready: Ready, due_at: Timestamp, reason: DueReason) {
+    pub(super) async fn hold_back(&mut self, ready: Ready, due_at: Timestamp, reason: DueReason) {
         self.shared.metrics.held_back.with_label_values(&[reason.as_str()]).inc();
         self.wait(ready, due_at, reason).await;
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use engine::Settings;
 use serde_json::json;
 use store::accept::NewMessage;
+use store::connect::Database;
 
 use crate::forwarder::{Forwarder, Wire};
 use crate::rig::{Node, Rig, fast};
@@ -81,5 +82,26 @@ async fn nothing_new_is_sent_while_results_cannot_be_written() {
     wire.set(Wire::Whole);
     all_sent_at_last(&rig, &messages).await;
     assert_eq!(rig.sandbox.ledger().len(), messages.len(), "what was sent and kept in memory is not sent again");
+    node.running.stop().await;
+}
+
+#[tokio::test]
+async fn little_is_sent_while_a_result_takes_long_to_write() {
+    let rig = Rig::scripted(json!({ "latencyMillis": 20 })).await.at_rate(50).await;
+    let messages = rig.put_texts(300).await;
+    let node = rig.node(fast()).await;
+    rig.sandbox.wait_for(20).await;
+    // Results wait behind the lock; claims do not need it.
+    let database = Database::parse(&rig.database.url).expect("our own address");
+    let holder = database.connect().await.expect("the cluster runs");
+    holder.batch_execute("BEGIN; LOCK TABLE attempts").await.expect("locked");
+    let calls = rig.sandbox.ledger().len();
+    until("the engine notices by itself", async || node.metrics.recording.get() == 0).await;
+    // Until then there were five seconds.
+    let during = rig.sandbox.ledger().len() - calls;
+    assert!(during <= 125, "{during} calls");
+    holder.batch_execute("ROLLBACK").await.expect("unlocked");
+    all_sent_at_last(&rig, &messages).await;
+    assert_eq!(rig.sandbox.ledger().len(), messages.len());
     node.running.stop().await;
 }

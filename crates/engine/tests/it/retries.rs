@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use domain::budget::BudgetPolicy;
 use domain::decision::RetryPolicy;
 use domain::gate::GatePolicy;
 use domain::lifecycle::Status;
 use engine::Settings;
 use serde_json::json;
+use store::accept::NewMessage;
 
-use crate::messages::part_ids;
+use crate::messages::{after, part_ids};
 use crate::rig::{Rig, fast};
 
 /// Settings with few tries, and without a breaker.
@@ -74,6 +76,42 @@ async fn what_the_provider_refuses_is_not_tried_again() {
     }
     assert_eq!(rig.sandbox.ledger().len(), 10);
     assert_eq!(rig.number("SELECT count(*) FROM channel_gates").await, 0);
+    node.running.stop().await;
+}
+
+#[tokio::test]
+async fn of_a_provider_that_fails_by_half_a_tenth_is_repeated_and_the_others_wait() {
+    let failing = json!({ "probability": 0.5, "seed": 7, "answer": { "kind": "framework" } });
+    let rig = Rig::scripted(json!({ "rules": [failing] })).await;
+    let budget = BudgetPolicy { percent: 10, floor: 15, every: Duration::from_secs(600) };
+    let messages = rig.put_texts(200).await;
+    let node = rig.node(Settings { retry_budget: budget, ..few_tries() }).await;
+    let tried = "SELECT count(DISTINCT message_id) FROM attempts";
+    rig.until_number(tried, 200).await;
+    rig.until_number("SELECT count(*) FROM outbox WHERE due_at < clock_timestamp() + interval '5 seconds'", 0).await;
+    node.ticks(5).await;
+    let calls = rig.sandbox.ledger().len();
+    // A full budget earns nothing, and that is how it begins.
+    assert!((215..=235).contains(&calls), "{calls} calls of 200 messages");
+    let waiting =
+        rig.number("SELECT count(*) FROM outbox WHERE due_reason = 'back_off' AND tries BETWEEN 1 AND 2").await;
+    let sent = rig.statuses(&messages).await.get(Status::Sent.as_str()).copied().unwrap_or_default();
+    let failed = rig.statuses(&messages).await.get(Status::SendingFailed.as_str()).copied().unwrap_or_default();
+    assert_eq!(waiting, i64::try_from(200 - sent - failed).expect("small"), "none is lost by waiting");
+    assert!(node.metrics.restraint.retries_put_off.get() >= u64::try_from(waiting).expect("a count"));
+    node.running.stop().await;
+}
+
+#[tokio::test]
+async fn a_repetition_that_has_no_budget_goes_in_the_last_moments_of_its_validity() {
+    let rig = Rig::scripted(json!({ "rules": [{ "times": 1, "answer": { "kind": "framework" } }] })).await;
+    let budget = BudgetPolicy { percent: 0, floor: 0, every: Duration::from_secs(600) };
+    // Half a minute before the end it waits no longer.
+    let message = NewMessage { expires_at: after(rig.store().now(), 33_000), ..rig.message("text") };
+    rig.put(std::slice::from_ref(&message)).await;
+    let node = rig.node(Settings { retry_budget: budget, ..fast() }).await;
+    rig.until_number("SELECT count(*) FROM outbox WHERE due_at > clock_timestamp() + interval '1 second'", 1).await;
+    rig.all_sent(&[message]).await;
     node.running.stop().await;
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use domain::budget::BudgetPolicy;
 use domain::decision::RetryPolicy;
 use domain::gate::GatePolicy;
 use domain::id::{MessageId, ReplicaId};
@@ -40,6 +41,8 @@ pub(crate) fn fast() -> Settings {
     let millis = Duration::from_millis;
     Settings {
         retry: RetryPolicy { tries_max: 10, back_off: BackOff { first: millis(20), longest: millis(50) } },
+        // More than tests of other things repeat.
+        retry_budget: BudgetPolicy { percent: 10, floor: 1_000, every: Duration::from_secs(1) },
         gate: GatePolicy {
             credentials_probe: millis(150),
             back_off: BackOff { first: millis(100), longest: millis(200) },

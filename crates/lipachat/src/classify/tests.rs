@@ -1,5 +1,7 @@
 //! Row by row: each documented or imagined answer and what it comes to.
 
+use std::time::Duration;
+
 use super::*;
 use proptest::prelude::*;
 
@@ -134,21 +136,20 @@ fn errors_given_as_object_or_list_are_read_too() {
 }
 
 #[test]
-fn retry_after_is_read_in_seconds_and_junk_is_ignored() {
-    for (text, expected) in [
-        (Some("5"), Some(5)),
-        (Some(" 7 "), Some(7)),
-        (Some("0"), Some(0)),
-        (Some("1000000000000"), Some(1_000_000_000_000)),
-        (Some("-1"), None),
-        (Some("soon"), None),
-        (Some("Fri, 20 Nov 2026 12:00:00 GMT"), None),
-        (Some("1e3"), None),
-        (None, None),
+fn the_channel_is_asked_to_wait_where_the_rate_is_limited_or_the_provider_fails() {
+    let asked = Some(Duration::from_secs(5));
+    for (status, body, outcome, expected) in [
+        (429, String::new(), Outcome::RateLimited, asked),
+        (200, error("Rate limit hit"), Outcome::RateLimited, asked),
+        (503, String::new(), Outcome::TryAgain, asked),
+        (502, error("Request failed."), Outcome::TryAgain, asked),
+        (404, String::new(), Outcome::TryAgain, None),
+        (307, String::new(), Outcome::TryAgain, None),
+        (400, String::new(), Outcome::Refused(FailureCode::InvalidMessage), None),
     ] {
-        let answer = Answer { status: 429, retry_after: text.map(str::to_owned), body: Vec::new(), is_cut: false };
-        let expected = Outcome::RateLimited { retry_after: expected.map(Duration::from_secs) };
-        assert_eq!(classify(&Transport::Answered(answer)).outcome, expected, "{text:?}");
+        let answer = Answer { status, retry_after: asked, body: body.clone().into_bytes(), is_cut: false };
+        let report = classify(&Transport::Answered(answer));
+        assert_eq!((report.outcome, report.retry_after), (outcome, expected), "{status} {body}");
     }
 }
 

@@ -3,6 +3,8 @@
 //! Four shapes are known (Lipachat docs, "Sending Messages" and the flow pages): success with data, error, success
 //! without data, and the framework's own error body with a number for `status`.
 
+use std::time::Duration;
+
 use domain::outcome::bounded_detail;
 use serde_json::Value;
 
@@ -14,8 +16,8 @@ pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
-    /// `Retry-After`, when the answer has one.
-    pub retry_after: Option<String>,
+    /// How long it asks to wait, if it does so in a way that can be read.
+    pub retry_after: Option<Duration>,
     /// The body, up to [`ANSWER_BYTES_MAX`].
     pub body: Vec<u8>,
     /// Whether the body went on beyond the bound.

@@ -83,7 +83,7 @@ async fn texts_of_business_errors_decide() {
         ("(#131026) Message undeliverable", "recipient", refused(FailureCode::RecipientUnreachable)),
         ("(#132001) Template name does not exist", "template", refused(FailureCode::TemplateUnavailable)),
         ("(#131009) Parameter value is not valid", "invalid-text", refused(FailureCode::InvalidMessage)),
-        ("(#130429) Rate limit hit", "rate-limit-text", Outcome::RateLimited { retry_after: None }),
+        ("(#130429) Rate limit hit", "rate-limit-text", Outcome::RateLimited),
         ("(#131056) Pair rate limit hit", "pair-limit", Outcome::TryAgain),
         ("Duplicate messageId", "duplicate-text", Outcome::Duplicate),
         ("Something nobody has seen", "unclassified-error", Outcome::TryAgain),
@@ -106,7 +106,7 @@ async fn statuses_of_the_framework_decide_where_no_text_does() {
         (413, "too-large-status", refused.clone()),
         (415, "media-type-status", Outcome::TryAgain),
         (422, "unprocessable-status", refused),
-        (429, "rate-limit-status", Outcome::RateLimited { retry_after: None }),
+        (429, "rate-limit-status", Outcome::RateLimited),
         (500, "server-error", Outcome::TryAgain),
         (503, "server-error", Outcome::TryAgain),
         (418, "unclassified-answer", Outcome::TryAgain),
@@ -139,12 +139,25 @@ async fn success_that_names_nothing_is_unknown() {
 
 #[tokio::test]
 async fn retry_after_is_passed_on() {
-    let limited = |seconds| Outcome::RateLimited { retry_after: Some(Duration::from_secs(seconds)) };
-    for (text, outcome) in [("7", limited(7)), ("0", limited(0)), ("soon", Outcome::RateLimited { retry_after: None })]
-    {
-        let answer = json!({ "kind": "status", "status": 429, "headers": { "Retry-After": text } });
-        check(answer, "rate-limit-status", outcome, 429).await;
+    // The provider tells its own time with each answer, so a date that is past is known to be.
+    let past = "Sun, 06 Nov 1994 08:49:37 GMT";
+    for (text, seconds) in [("7", Some(7)), ("0", Some(0)), (past, Some(0)), ("soon", None)] {
+        let asked = seconds.map(Duration::from_secs);
+        for (status, rule, outcome) in
+            [(429, "rate-limit-status", Outcome::RateLimited), (503, "server-error", Outcome::TryAgain)]
+        {
+            let answer = json!({ "kind": "status", "status": status, "headers": { "Retry-After": text } });
+            assert_eq!(check(answer, rule, outcome, status).await.retry_after, asked, "{text}");
+        }
     }
+}
+
+#[tokio::test]
+async fn a_date_is_taken_against_the_answers_own() {
+    let headers = json!({ "Date": "Sun, 06 Nov 1994 08:49:37 GMT", "Retry-After": "Sun, 06 Nov 1994 08:50:37 GMT" });
+    let answer = json!({ "kind": "status", "status": 429, "headers": headers });
+    let report = check(answer, "rate-limit-status", Outcome::RateLimited, 429).await;
+    assert_eq!(report.retry_after, Some(Duration::from_secs(60)));
 }
 
 #[tokio::test]

@@ -54,6 +54,19 @@ async fn any_status_headers_and_body_can_be_answered() {
 }
 
 #[tokio::test]
+async fn every_answer_tells_the_providers_time_unless_a_script_does() {
+    let client = Client::scripted(json!({})).await;
+    let told = client.text("m-1").await.header("date").expect("a date").to_owned();
+    let read = jiff::fmt::strtime::parse("%a, %d %b %Y %H:%M:%S GMT", &told);
+    assert!(read.is_ok(), "{told}");
+    let (date, retry_after) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun Nov  6 08:50:37 1994");
+    let headers = json!({ "Date": date, "Retry-After": retry_after });
+    let client = answering(json!({ "kind": "status", "status": 429, "headers": headers })).await;
+    let answer = client.text("m-1").await;
+    assert_eq!((answer.header("date"), answer.header("retry-after")), (Some(date), Some(retry_after)));
+}
+
+#[tokio::test]
 async fn a_wrong_length_can_be_claimed() {
     let answer = json!({ "kind": "status", "status": 200, "headers": { "Content-Length": "99" }, "body": "{}" });
     let client = answering(answer).await;

@@ -187,7 +187,14 @@ pub(crate) async fn load(
 
 /// The result of a claim after a call.
 pub(crate) fn result(claimed: &Claimed, step: Step, outcome: Outcome) -> Settlement {
-    let report = Report { outcome, rule: "rule", http_status: Some(200), detail: "text".to_owned(), classified: true };
+    let report = Report {
+        outcome,
+        rule: "rule",
+        http_status: Some(200),
+        detail: "text".to_owned(),
+        classified: true,
+        retry_after: None,
+    };
     let attempt = Attempt { started_at: claimed.due_at, finished_at: later(claimed.due_at, 1), report };
     Settlement::of(claimed, step, Some(attempt))
 }

@@ -24,6 +24,8 @@ mod explain;
 
 mod fixtures;
 
+mod gates;
+
 mod chores;
 
 mod early_plans;
