@@ -93,6 +93,7 @@ mod tests {
             account_messages_per_second: None,
             recipient_rate: RecipientRate::default(),
             backlog_max: domain::limits::BACKLOG_DEFAULT,
+            on_unknown: domain::outcome::OnUnknown::Repeat,
         };
         let now = Timestamp::UNIX_EPOCH;
         let (workspace, connector) = (WorkspaceId(Uuid::nil()), Uuid::nil());

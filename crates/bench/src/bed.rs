@@ -85,6 +85,7 @@ impl Bed {
             account_messages_per_second: None,
             recipient_rate: RecipientRate::default(),
             backlog_max: domain::limits::BACKLOG_MAX,
+            on_unknown: domain::outcome::OnUnknown::Repeat,
         };
         let mut channels = Vec::with_capacity(count);
         for _ in 0..count {
@@ -102,6 +103,7 @@ impl Bed {
             account_messages_per_second: Some(account_messages_per_second),
             recipient_rate: RecipientRate::default(),
             backlog_max: domain::limits::BACKLOG_MAX,
+            on_unknown: domain::outcome::OnUnknown::Repeat,
             ..tenant.channel.settings.clone()
         };
         let changed = self.store.update_channel(&tenant.channel, &settings, None, &ACT).await;

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::failure::{Failure, FailureCode, FailureSource};
 use crate::gate::{GateReason, Signal};
-use crate::outcome::{Outcome, Report};
+use crate::outcome::{OnUnknown, Outcome, Report};
 use crate::retry::BackOff;
 use crate::schedule::{self, DueReason, Fit};
 
@@ -68,7 +68,18 @@ pub struct Ruling {
 
 /// Decides what follows from the outcome of one call. `jitter` is in `0.0..1.0`.
 #[must_use]
-pub fn after_call(report: &Report, progress: &Progress, policy: &RetryPolicy, now: Timestamp, jitter: f64) -> Ruling {
+pub fn after_call(
+    report: &Report,
+    progress: &Progress,
+    policy: &RetryPolicy,
+    on_unknown: OnUnknown,
+    now: Timestamp,
+    jitter: f64,
+) -> Ruling {
+    if on_unknown == OnUnknown::Hold && is_unknown(report, progress) {
+        let signal = if report.outcome == Outcome::Duplicate { Signal::Healthy } else { Signal::Troubled };
+        return Ruling { step: hold_for_proof(progress), signal };
+    }
     let failed = |code| Step::Failed(provider_failure(code, report));
     match report.outcome {
         Outcome::Sent { .. } if progress.part + 1 < progress.parts => {
@@ -82,8 +93,7 @@ pub fn after_call(report: &Report, progress: &Progress, policy: &RetryPolicy, no
         Outcome::NotConnected => Ruling { step: give_back(progress, now), signal: Signal::Unreachable },
         Outcome::Refused(code) => Ruling { step: failed(code), signal: Signal::Healthy },
         Outcome::Duplicate => {
-            // The first try of a part cannot repeat anything; a later one most likely repeats what went through before.
-            let repeats = progress.maybe_sent || progress.tries > 1;
+            let repeats = repeats(progress);
             let code = if repeats { FailureCode::OutcomeUnknown } else { FailureCode::InvalidMessage };
             Ruling { step: failed(code), signal: Signal::Healthy }
         }
@@ -95,6 +105,28 @@ pub fn after_call(report: &Report, progress: &Progress, policy: &RetryPolicy, no
             Ruling { step: try_again(report, progress, policy, now, jitter, true), signal: Signal::Troubled }
         }
     }
+}
+
+/// Whether a part may have been sent by the call, or is called a duplicate of one that was perhaps sent before.
+#[must_use]
+pub fn is_unknown(report: &Report, progress: &Progress) -> bool {
+    match report.outcome {
+        Outcome::Unknown => true,
+        Outcome::TryAgain => report.may_be_taken,
+        Outcome::Duplicate => repeats(progress),
+        Outcome::Sent { .. }
+        | Outcome::CredentialsRefused
+        | Outcome::RateLimited { .. }
+        | Outcome::Refused(_)
+        | Outcome::NotConnected => false,
+    }
+}
+
+/// What becomes of a message whose part may have been sent and is not to be repeated: it waits for proof until its validity
+/// ends. If it was called for, the try counts.
+#[must_use]
+pub fn hold_for_proof(progress: &Progress) -> Step {
+    Step::Wait { due_at: progress.expires_at, reason: DueReason::Unknown, counted: true, maybe_sent: true }
 }
 
 /// How a message ends whose validity is over before its next call.
@@ -146,6 +178,11 @@ fn try_again(
     }
 }
 
+/// Whether a call may repeat what went through: the first try of a part cannot, a later one most likely does.
+fn repeats(progress: &Progress) -> bool {
+    progress.maybe_sent || progress.tries > 1
+}
+
 /// The channel's gate decides when it goes again; if its validity is over by then, it ends there.
 fn give_back(progress: &Progress, now: Timestamp) -> Step {
     Step::Wait { due_at: now, reason: DueReason::Gate, counted: false, maybe_sent: progress.maybe_sent }
@@ -179,13 +216,21 @@ mod tests {
         Progress { parts: 1, part: 0, tries: 1, maybe_sent: false, expires_at }
     }
 
-    fn rule(outcome: Outcome, progress: &Progress) -> Ruling {
-        after_call(&report(outcome), progress, &POLICY, now(), 0.5)
+    fn report(outcome: Outcome, may_be_taken: bool) -> Report {
+        let detail = "text".to_owned();
+        Report {
+            outcome,
+            rule: "rule",
+            http_status: Some(200),
+            detail,
+            classified: true,
+            retry_after: None,
+            may_be_taken,
+        }
     }
 
-    fn report(outcome: Outcome) -> Report {
-        let detail = "text".to_owned();
-        Report { outcome, rule: "rule", http_status: Some(200), detail, classified: true, retry_after: None }
+    fn rule(outcome: Outcome, progress: &Progress) -> Ruling {
+        after_call(&report(outcome, false), progress, &POLICY, OnUnknown::Repeat, now(), 0.5)
     }
 
     fn sent() -> Outcome {
@@ -225,8 +270,8 @@ mod tests {
             (Outcome::RateLimited, Signal::RateLimited(asked)),
             (Outcome::TryAgain, Signal::Busy(Duration::from_secs(7))),
         ] {
-            let report = Report { retry_after: asked, ..report(outcome.clone()) };
-            let ruling = after_call(&report, &progress(), &POLICY, now(), 0.5);
+            let report = Report { retry_after: asked, ..report(outcome.clone(), false) };
+            let ruling = after_call(&report, &progress(), &POLICY, OnUnknown::Repeat, now(), 0.5);
             // What becomes of the message is what it would be without.
             assert_eq!(ruling, Ruling { signal, ..rule(outcome, &progress()) });
         }
@@ -251,6 +296,44 @@ mod tests {
         );
         assert_eq!(failed_code(&rule(Outcome::Duplicate, &Progress { maybe_sent: true, ..progress() })), Some(16002));
         assert_eq!(failed_code(&rule(Outcome::Duplicate, &progress())), Some(12006));
+    }
+
+    #[test]
+    fn a_channel_that_holds_the_unknown_repeats_only_what_was_surely_not_sent() {
+        let held =
+            Step::Wait { due_at: progress().expires_at, reason: DueReason::Unknown, counted: true, maybe_sent: true };
+        let again = Progress { tries: 2, ..progress() };
+        for (outcome, may_be_taken, progress, is_held) in [
+            (Outcome::Unknown, true, progress(), true),
+            (Outcome::Unknown, true, Progress { tries: 10, ..progress() }, true),
+            (Outcome::TryAgain, true, progress(), true),
+            (Outcome::TryAgain, true, Progress { tries: 10, ..progress() }, true),
+            (Outcome::TryAgain, false, progress(), false),
+            (Outcome::Duplicate, false, progress(), false),
+            (Outcome::Duplicate, false, again, true),
+            (Outcome::Duplicate, false, Progress { maybe_sent: true, ..progress() }, true),
+            (Outcome::NotConnected, false, progress(), false),
+            (Outcome::CredentialsRefused, false, progress(), false),
+            (Outcome::RateLimited, false, progress(), false),
+            (Outcome::Refused(FailureCode::InvalidMessage), false, progress(), false),
+            (sent(), false, Progress { maybe_sent: true, ..progress() }, false),
+        ] {
+            let report = report(outcome, may_be_taken);
+            let holding = after_call(&report, &progress, &POLICY, OnUnknown::Hold, now(), 0.5);
+            let repeating = after_call(&report, &progress, &POLICY, OnUnknown::Repeat, now(), 0.5);
+            assert_eq!(holding.signal, repeating.signal, "{report:?}");
+            assert_eq!(holding.step == held, is_held, "{report:?} {progress:?} {holding:?}");
+            if !is_held {
+                assert_eq!(holding, repeating, "{report:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_that_proves_nothing_is_tried_again_where_the_unknown_is_repeated() {
+        let report = report(Outcome::TryAgain, true);
+        let ruling = after_call(&report, &progress(), &POLICY, OnUnknown::Repeat, now(), 0.5);
+        assert!(matches!(ruling.step, Step::Wait { reason: DueReason::BackOff, maybe_sent: false, .. }), "{ruling:?}");
     }
 
     #[test]

@@ -17,12 +17,25 @@ pub enum Event {
     Planned,
     /// It was due and could not go.
     PutOff,
+    /// Of a part that may have been sent it was proven that it was.
+    ProvenSent,
+    /// Of a part that may have been sent it was proven that it was not.
+    ProvenNotSent,
 }
 
 impl Event {
     /// All.
-    pub const ALL: [Self; 7] =
-        [Self::Held, Self::Released, Self::Rescheduled, Self::Cancelled, Self::Replayed, Self::Planned, Self::PutOff];
+    pub const ALL: [Self; 9] = [
+        Self::Held,
+        Self::Released,
+        Self::Rescheduled,
+        Self::Cancelled,
+        Self::Replayed,
+        Self::Planned,
+        Self::PutOff,
+        Self::ProvenSent,
+        Self::ProvenNotSent,
+    ];
 
     /// The word stored and shown.
     #[must_use]
@@ -35,6 +48,8 @@ impl Event {
             Self::Replayed => "replayed",
             Self::Planned => "planned",
             Self::PutOff => "put_off",
+            Self::ProvenSent => "proven_sent",
+            Self::ProvenNotSent => "proven_not_sent",
         }
     }
 

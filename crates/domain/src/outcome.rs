@@ -53,6 +53,36 @@ impl Outcome {
     }
 }
 
+/// What a channel does with a part that may have been sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OnUnknown {
+    /// Repeats it under the same id.
+    #[default]
+    Repeat,
+    /// Holds it for proof: it is not sent again by itself.
+    Hold,
+}
+
+impl OnUnknown {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Repeat, Self::Hold];
+
+    /// The word stored, and of the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Repeat => "repeat",
+            Self::Hold => "hold",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == word)
+    }
+}
+
 /// An outcome with its evidence.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
@@ -68,6 +98,9 @@ pub struct Report {
     pub classified: bool,
     /// How long the provider asks us to make no call, as it said it: where it limits the rate, or fails for a while.
     pub retry_after: Option<Duration>,
+    /// Whether the provider may have taken the part, whatever the outcome says to do: an answer that proves nothing. It counts
+    /// for channels that hold what may have been sent ([`OnUnknown::Hold`]).
+    pub may_be_taken: bool,
 }
 
 /// Cuts a text to [`DETAIL_BYTES_MAX`] at a character boundary and drops control characters.
@@ -86,6 +119,14 @@ pub fn bounded_detail(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_way_with_the_unknown_reads_its_own_word() {
+        for known in OnUnknown::ALL {
+            assert_eq!(OnUnknown::from_word(known.as_str()), Some(known));
+        }
+        assert_eq!(OnUnknown::from_word("Hold"), None);
+    }
 
     #[test]
     fn detail_is_cut_at_a_character_boundary() {

@@ -23,6 +23,9 @@ pub enum DueReason {
     Paused,
     /// Its release: an operator holds it. Its instant is the end of its validity.
     Held,
+    /// Proof of what became of it: it may have been sent, and its channel does not repeat what may have been. Its instant is the
+    /// end of its validity.
+    Unknown,
     /// The channel's gate, which closed while the message was being sent.
     Gate,
     /// The recipient's own pace: one number may not write to another as often as it likes.
@@ -35,13 +38,14 @@ pub enum DueReason {
 
 impl DueReason {
     /// All.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Requested,
         Self::BackOff,
         Self::QuietHours,
         Self::Released,
         Self::Paused,
         Self::Held,
+        Self::Unknown,
         Self::Gate,
         Self::Recipient,
         Self::Order,
@@ -58,6 +62,7 @@ impl DueReason {
             Self::Released => "released",
             Self::Paused => "paused",
             Self::Held => "held",
+            Self::Unknown => "unknown",
             Self::Gate => "gate",
             Self::Recipient => "recipient",
             Self::Order => "order",

@@ -19,7 +19,7 @@ pub enum Cause {
     Schedule,
     /// Quiet hours, and the time over which they let go.
     QuietHours,
-    /// Pauses, and operators who hold messages.
+    /// Pauses, operators who hold messages, and waiting for proof of what may have been sent.
     Hold,
     /// The pause after a try that failed.
     BackOff,
@@ -76,7 +76,7 @@ impl Cause {
             DueReason::Requested | DueReason::Gate | DueReason::Claimed => Self::Schedule,
             DueReason::BackOff => Self::BackOff,
             DueReason::QuietHours | DueReason::Released => Self::QuietHours,
-            DueReason::Paused | DueReason::Held => Self::Hold,
+            DueReason::Paused | DueReason::Held | DueReason::Unknown => Self::Hold,
             DueReason::Recipient | DueReason::Order => Self::RecipientRate,
         }
     }
@@ -349,6 +349,7 @@ mod tests {
             (DueReason::Released, Cause::QuietHours),
             (DueReason::Paused, Cause::Hold),
             (DueReason::Held, Cause::Hold),
+            (DueReason::Unknown, Cause::Hold),
             (DueReason::BackOff, Cause::BackOff),
             (DueReason::Recipient, Cause::RecipientRate),
             (DueReason::Order, Cause::RecipientRate),

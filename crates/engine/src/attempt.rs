@@ -11,12 +11,13 @@ use domain::schedule::DueReason;
 use jiff::Timestamp;
 use prometheus::IntGauge;
 use secrecy::SecretString;
-use store::Store;
 use store::outbox::Claimed;
 use store::settle::Attempt;
 use tokio::time::Instant;
 
 use crate::metrics::Metrics;
+use crate::shared::Shared;
+use crate::starts::Starts;
 
 /// A claimed message on its way to its call.
 #[derive(Debug)]
@@ -49,6 +50,7 @@ impl Ready {
             | DueReason::Released
             | DueReason::Paused
             | DueReason::Held
+            | DueReason::Unknown
             | DueReason::Claimed => false,
         };
         Self {
@@ -97,6 +99,15 @@ pub(crate) struct Line {
     pub(crate) longitude_spelling: LongitudeSpelling,
 }
 
+/// What became of a message that had its turn.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// A call was made.
+    Made(Made),
+    /// No byte was sent.
+    NotBegun(Ready),
+}
+
 /// A call that was made.
 #[derive(Debug)]
 pub(crate) struct Made {
@@ -104,18 +115,28 @@ pub(crate) struct Made {
     pub(crate) attempt: Attempt,
 }
 
-/// Makes the call of the part whose turn it is.
-pub(crate) async fn call<P: Provider>(
-    provider: Arc<P>,
-    store: Store,
-    metrics: Metrics,
+/// Makes the call of the part whose turn it is, once its start is noted where that must be.
+pub(crate) async fn begin<P: Provider>(
+    shared: Arc<Shared<P>>,
     line: Arc<Line>,
+    starts: Option<Starts>,
     ready: Ready,
-    timeout: Duration,
-) -> Option<Made> {
+) -> Option<Ended> {
+    if let Some(starts) = starts {
+        let may_begin = starts.begin(&ready).await;
+        if !may_begin || ready.validity_left(shared.store.now()).is_zero() {
+            return Some(Ended::NotBegun(ready));
+        }
+    }
+    call(&shared, &line, ready).await.map(Ended::Made)
+}
+
+async fn call<P: Provider>(shared: &Shared<P>, line: &Line, ready: Ready) -> Option<Made> {
+    let Shared { provider, store, metrics, settings, .. } = shared;
     let part = ready.message.parts.get(ready.message.part)?;
     let started_at = store.now();
-    observe_wait(&metrics, started_at, ready.message.due_at);
+    let timeout = settings.call_timeout.min(ready.validity_left(started_at));
+    observe_wait(metrics, started_at, ready.message.due_at);
     let under_way = UnderWay::begin(&metrics.calls_in_flight);
     let clock = Instant::now();
     let call = Call {

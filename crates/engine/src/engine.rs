@@ -10,6 +10,7 @@ use store::Store;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use crate::beginner::Beginner;
 use crate::beyond::{self, Others};
 use crate::chores::Chores;
 use crate::claimer::Claimer;
@@ -89,6 +90,7 @@ impl<P: Provider> Engine<P> {
         let (settler, settling) = Settler::start(store.clone(), replica, metrics.clone(), wake.clone());
         let shared = Arc::new(Shared {
             claimer: Claimer::start(&store, replica, settings.claim_lasting(), &wake),
+            beginner: Beginner::start(store.clone()),
             store,
             provider: Arc::new(provider),
             settings,

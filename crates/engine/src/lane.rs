@@ -13,6 +13,7 @@ use std::time::Duration;
 use domain::budget::RetryBudget;
 use domain::decision::{self, Step};
 use domain::message::Lane as MessageLane;
+use domain::outcome::OnUnknown;
 use domain::provider::Provider;
 use domain::schedule::DueReason;
 use jiff::Timestamp;
@@ -25,7 +26,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::account::{Account, Contender};
-use crate::attempt::{self, Line, Made, Ready};
+use crate::attempt::{self, Ended, Line, Ready};
 use crate::claimer::Answer;
 use crate::gatekeeper::Gatekeeper;
 use crate::holds::Holds;
@@ -35,6 +36,7 @@ use crate::ready::ReadyQueues;
 use crate::recipients::{ASIDE_MAX, Recipients};
 use crate::settler::Settled;
 use crate::shared::Shared;
+use crate::starts::Starts;
 use crate::wake::LetterBox;
 
 /// Rows taken at once; more would only grow old waiting for their turn.
@@ -69,7 +71,7 @@ pub(crate) enum Order {
     Stop,
 }
 
-type Call = (OwnedSemaphorePermit, Option<Made>);
+type Call = (OwnedSemaphorePermit, Option<Ended>);
 
 /// The lane of a channel.
 pub(crate) struct Lane<P> {
@@ -78,6 +80,9 @@ pub(crate) struct Lane<P> {
     line: Arc<Line>,
     pace: Pace,
     rate: u32,
+    on_unknown: OnUnknown,
+    /// Where what may have been sent is held.
+    starts: Option<Starts>,
     calls_max: usize,
     account: Option<Arc<Account>>,
     weight: u32,
@@ -111,6 +116,8 @@ impl<P: Provider> Lane<P> {
             line: Arc::new(line),
             pace: Pace::new(rate, lease.rest),
             rate,
+            on_unknown: settings.on_unknown,
+            starts: (settings.on_unknown == OnUnknown::Hold).then(|| Starts::new(&shared, rate)),
             calls_max: shared.settings.calls_of(rate),
             account,
             weight: owned.weight,
@@ -118,7 +125,7 @@ impl<P: Provider> Lane<P> {
             budget: RetryBudget::new(shared.settings.retry_budget, shared.store.now()),
             recipients: Recipients::new(settings.recipient_rate),
             holds,
-            looks: Looks::new(letters.clone()),
+            looks: Looks::new(letters.clone(), settings.on_unknown),
             letters,
             ready: ReadyQueues::default(),
             calls: JoinSet::new(),
@@ -271,6 +278,7 @@ impl<P: Provider> Lane<P> {
                 self.look_for_expired = i64::try_from(claimed.len()) == Ok(CLAIM_EXPIRED_MAX);
                 let claimed_at = Instant::now();
                 for message in claimed {
+                    self.count_lapsed(&message);
                     self.expire(Ready::new(message, claimed_at, true)).await;
                 }
             }
@@ -320,7 +328,7 @@ impl<P: Provider> Lane<P> {
             if let Some(ready) = self.ready.take_turn() {
                 let now = self.shared.store.now();
                 self.recipients.begin(&ready, now);
-                self.start(ready, permit, now);
+                self.start(ready, permit);
             }
         }
         self.leave_account();
@@ -385,24 +393,16 @@ impl<P: Provider> Lane<P> {
         [look, aside, plan].into_iter().flatten().min().unwrap_or_else(|| Instant::now() + NEVER)
     }
 
-    fn start(&mut self, ready: Ready, permit: OwnedSemaphorePermit, now: Timestamp) {
-        let shared = &self.shared;
-        let timeout = shared.settings.call_timeout.min(ready.validity_left(now));
-        let call = attempt::call(
-            shared.provider.clone(),
-            shared.store.clone(),
-            shared.metrics.clone(),
-            self.line.clone(),
-            ready,
-            timeout,
-        );
+    fn start(&mut self, ready: Ready, permit: OwnedSemaphorePermit) {
+        let call = attempt::begin(self.shared.clone(), self.line.clone(), self.starts.clone(), ready);
         self.calls.spawn(async move { (permit, call.await) });
     }
 
     /// Takes in the outcome of a call.
     async fn finish(&mut self, done: Result<Call, JoinError>) {
         let made = match done {
-            Ok((_, Some(made))) => made,
+            Ok((_, Some(Ended::Made(made)))) => made,
+            Ok((_, Some(Ended::NotBegun(ready)))) => return self.take_back(ready).await,
             Ok((_, None)) => return,
             Err(error) => {
                 // Its claim lapses and the message is taken again, as one that may have been sent.
@@ -413,10 +413,11 @@ impl<P: Provider> Lane<P> {
         let now = self.shared.store.now();
         let progress = made.ready.progress();
         let settings = &self.shared.settings;
-        let ruling = decision::after_call(&made.attempt.report, &progress, &settings.retry, now, rand::random());
-        let rule = made.attempt.report.rule;
+        let report = &made.attempt.report;
+        let ruling = decision::after_call(report, &progress, &settings.retry, self.on_unknown, now, rand::random());
+        let rule = report.rule;
         if made.ready.is_probe {
-            self.shared.metrics.restraint.probes.with_label_values(&[made.attempt.report.outcome.as_str()]).inc();
+            self.shared.metrics.restraint.probes.with_label_values(&[report.outcome.as_str()]).inc();
             if self.gatekeeper.conclude(ruling.signal, now, &settings.gate, &self.lease, rule) {
                 self.looks.look_now();
             }
@@ -428,7 +429,9 @@ impl<P: Provider> Lane<P> {
         let quiet = &self.holds.quiet;
         let step = quiet.fit(&made.ready.message, planned).or_else(|| quiet.fit(&made.ready.message, ruling.step));
         let step = step.unwrap_or_else(|| Step::Failed(decision::expired_in_quiet_hours(&progress)));
+        self.count_unknown(&progress, &step);
         let goes_on_at = match step {
+            Step::Wait { reason: DueReason::Unknown, .. } => None,
             Step::Wait { due_at, .. } => Some(due_at),
             Step::NextPart => Some(now),
             Step::Sent | Step::Failed(_) => None,

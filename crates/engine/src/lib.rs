@@ -47,6 +47,10 @@ mod account;
 
 mod attempt;
 
+mod beginner;
+
+mod starts;
+
 mod gatekeeper;
 
 mod settler;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::message::Lane;
+use domain::outcome::OnUnknown;
 use jiff::Timestamp;
 use store::lease::Lease;
 use store::outbox::{Room, Wanted};
@@ -25,6 +26,7 @@ pub(crate) const NEVER: Duration = Duration::from_secs(3600);
 /// Looks of one channel.
 pub(crate) struct Looks {
     letters: Arc<LetterBox>,
+    on_unknown: OnUnknown,
     /// When the next claim may find something in a lane, by its index.
     at: [Instant; LANES],
     /// Where it begins.
@@ -39,9 +41,10 @@ pub(crate) struct Looks {
 
 impl Looks {
     /// Everything is to be looked for, from the beginning.
-    pub(crate) fn new(letters: Arc<LetterBox>) -> Self {
+    pub(crate) fn new(letters: Arc<LetterBox>, on_unknown: OnUnknown) -> Self {
         let due_from = letters.due_from();
-        Self { letters, at: [Instant::now(); LANES], due_from, told: [None; LANES], asked: None, lost: [None; LANES] }
+        let at = [Instant::now(); LANES];
+        Self { letters, on_unknown, at, due_from, told: [None; LANES], asked: None, lost: [None; LANES] }
     }
 
     /// Takes in what was told of a lane; it may be taken at an instant.
@@ -86,7 +89,7 @@ impl Looks {
         {
             *due_from = told.take().map_or(*due_from, |told| told.min(*due_from));
         }
-        let wanted = Wanted { lease: *lease, due_from: self.due_from, room };
+        let wanted = Wanted { lease: *lease, due_from: self.due_from, room, on_unknown: self.on_unknown };
         for (at, _) in self.at.iter_mut().zip(room.lanes).filter(|(_, room)| *room > 0) {
             *at = now + NEVER;
         }
@@ -185,6 +188,7 @@ mod tests {
             part: 0,
             tries: 1,
             maybe_sent: false,
+            may_repeat: false,
             expires_at: second(3600),
             due_at,
             use_case: None,
@@ -203,7 +207,7 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let (claimer, asked) = Asked::claimer();
-            Self { looks: Looks::new(Wake::default().open(LEASE.channel)), claimer, asked }
+            Self { looks: Looks::new(Wake::default().open(LEASE.channel), OnUnknown::Repeat), claimer, asked }
         }
 
         /// Asks with room; answers what was asked for and who waits for the answer.

@@ -21,6 +21,8 @@ pub struct Metrics {
     pub due_to_call_seconds: Histogram,
     /// Messages put off before a call, by reason.
     pub held_back: IntCounterVec,
+    /// Messages that may have been sent.
+    pub unknown: UnknownMetrics,
     /// Results that changed nothing because their claim was superseded.
     pub results_superseded: IntCounter,
     /// Channels that this replica owns.
@@ -77,6 +79,7 @@ impl Metrics {
                 Opts::new("tuma_messages_held_back_total", "Messages put off before a call"),
                 &["reason"],
             )?,
+            unknown: UnknownMetrics::register(registry)?,
             results_superseded: IntCounter::new("tuma_results_superseded_total", "Results whose claim was superseded")?,
             channels_owned: IntGauge::new("tuma_channels_owned", "Channels that this replica owns")?,
             channels_unusable: IntGauge::new("tuma_channels_unusable", "Channels that this replica cannot run")?,
@@ -136,6 +139,30 @@ impl RestraintMetrics {
         };
         registry.register(Box::new(metrics.probes.clone()))?;
         registry.register(Box::new(metrics.retries_put_off.clone()))?;
+        Ok(metrics)
+    }
+}
+
+/// Metrics of messages that may have been sent.
+#[derive(Clone, Debug)]
+pub struct UnknownMetrics {
+    /// Those that wait, of the whole installation: every replica shows the same.
+    pub waiting: IntGauge,
+    /// How often it came to that: a call was not answered, or a process died with a call under way.
+    pub total: IntCounter,
+}
+
+impl UnknownMetrics {
+    fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            waiting: IntGauge::new(
+                "tuma_unknown_outcomes",
+                "Messages of the installation that wait and may have been sent",
+            )?,
+            total: IntCounter::new("tuma_unknown_outcomes_total", "Messages whose outcome became unknown")?,
+        };
+        registry.register(Box::new(metrics.waiting.clone()))?;
+        registry.register(Box::new(metrics.total.clone()))?;
         Ok(metrics)
     }
 }

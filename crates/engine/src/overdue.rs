@@ -4,6 +4,8 @@
 //! minute and is still the first a minute later has been forgotten by whoever should send it. Every replica looks, at all
 //! channels, since one that nobody owns has nobody else to tell of it. Channels whose account has a limit are left out: behind
 //! others of the account a lane may stand still rightly.
+//!
+//! With each look goes a count of what waits and may have been sent, which somebody may have to look into.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -27,6 +29,8 @@ const LOOK: Duration = Duration::from_secs(30);
 const REST: u32 = 10;
 /// Lanes looked at; more are all overdue.
 const LANES_MAX: i64 = 10_000;
+/// Messages of unknown outcome that are counted: some milliseconds along their index.
+const UNKNOWN_MAX: i64 = 100_000;
 
 /// Which lanes stand still, as far as one replica has seen.
 #[derive(Debug)]
@@ -65,6 +69,7 @@ impl Overdue {
     /// When the database cannot be used; what was shown stays.
     pub async fn look(&mut self, now: Timestamp) -> Result<(), Error> {
         let due_by = now.saturating_sub(OVERDUE).unwrap_or(Timestamp::MIN);
+        self.metrics.unknown.waiting.set(self.store.unknown_outcomes(UNKNOWN_MAX).await?);
         let found = self.store.overdue_heads(due_by, LANES_MAX).await?;
         let mut standing = Vec::new();
         let mut heads = HashMap::with_capacity(found.len());

@@ -110,9 +110,12 @@ impl Quiet {
         closed_until(hours, &held.recipient, at, held.expires_at)
     }
 
-    /// The step of a message whose next try falls into quiet hours; `None` when it could not be tried within its validity.
+    /// The step of a message whose next try falls into quiet hours, if there is to be one; `None` when it could not be tried within its validity.
     pub(crate) fn fit(&self, message: &Claimed, step: Step) -> Option<Step> {
-        let Step::Wait { due_at, counted, maybe_sent, .. } = &step else { return Some(step) };
+        let Step::Wait { due_at, counted, maybe_sent, reason } = &step else { return Some(step) };
+        if *reason == DueReason::Unknown {
+            return Some(step);
+        }
         let hours = self.hours_of(message);
         match hours.and_then(|hours| closed_until(hours, &message.recipient, *due_at, message.expires_at)) {
             None => Some(step),

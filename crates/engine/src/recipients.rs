@@ -298,6 +298,7 @@ mod tests {
             part: 0,
             tries: 1,
             maybe_sent: false,
+            may_repeat: false,
             expires_at: second(3600),
             due_at: second(0),
             use_case: None,

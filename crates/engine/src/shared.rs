@@ -6,6 +6,7 @@ use domain::id::ReplicaId;
 use store::Store;
 use tokio::sync::Semaphore;
 
+use crate::beginner::Beginner;
 use crate::claimer::Claimer;
 use crate::licence::Licence;
 use crate::metrics::Metrics;
@@ -22,6 +23,7 @@ pub(crate) struct Shared<P> {
     pub(crate) replica: ReplicaId,
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) claimer: Claimer,
+    pub(crate) beginner: Beginner,
     pub(crate) settler: Settler,
     pub(crate) licence: Licence,
 }

@@ -2,7 +2,8 @@
 //!
 //! Total: the last row fits everything. Each row names its evidence; "docs" are Lipachat's pages, "clients" public
 //! programs that use it, "Meta" WhatsApp's own error codes, which arrive as text if at all. A row that only guesses is
-//! not `classified`, and the engine counts it.
+//! not `classified`, and the engine counts it. A row that is `open` proves nothing: the part may have been taken. Channels that hold
+//! what may have been sent do not repeat it then; the others do as the row says.
 
 use domain::failure::FailureCode;
 use domain::outcome::{Outcome, Report, bounded_detail};
@@ -54,14 +55,21 @@ struct Row {
     when: When,
     means: Means,
     classified: bool,
+    /// Whether the part may have been taken.
+    is_open: bool,
 }
 
 const fn row(name: &'static str, when: When, means: Means) -> Row {
-    Row { name, when, means, classified: true }
+    Row { name, when, means, classified: true, is_open: false }
 }
 
 const fn guess(name: &'static str, when: When, means: Means) -> Row {
-    Row { name, when, means, classified: false }
+    Row { name, when, means, classified: false, is_open: false }
+}
+
+/// The row for an answer that does not tell whether the part was taken.
+const fn open(row: Row) -> Row {
+    Row { is_open: true, ..row }
 }
 
 #[rustfmt::skip]
@@ -101,8 +109,12 @@ const ROWS: &[Row] = &[
     row("unprocessable-status", When::Status(422, 422), Means::Refused(FailureCode::InvalidMessage)),
     // docs (flow pages): "Request failed." says nothing of the cause.
     row("request-failed", When::ErrorText(&["request failed"]), Means::TryAgain),
-    row("server-error", When::Status(500, 599), Means::TryAgain),
-    row("request-timeout", When::Status(408, 408), Means::TryAgain),
+    // RFC 9110, section 15.6.4: overloaded or in maintenance; it did not look at the request.
+    row("unavailable-status", When::Status(503, 503), Means::TryAgain),
+    // It failed, or a proxy before it: 502 and 504 say that the request was passed on, 500 that it was begun.
+    open(row("server-error", When::Status(500, 599), Means::TryAgain)),
+    // RFC 9110, section 15.5.9: it did not see all of the request, as far as it or a proxy could tell.
+    open(row("request-timeout", When::Status(408, 408), Means::TryAgain)),
     // Never followed: the key must not travel to another host.
     row("redirect", When::Status(300, 399), Means::TryAgain),
     // Says that the address is wrong, not the message: a proxy without its backend answers so, too.
@@ -110,8 +122,10 @@ const ROWS: &[Row] = &[
     guess("media-type-status", When::Status(415, 415), Means::TryAgain),
     guess("unclassified-error", When::AnyError, Means::TryAgain),
     // Says success and names nothing: perhaps sent.
-    guess("unclassified-success", When::AnyEmptySuccess, Means::Unknown),
-    guess("unclassified-answer", When::Always, Means::TryAgain),
+    open(guess("unclassified-success", When::AnyEmptySuccess, Means::Unknown)),
+    guess("unclassified-refusal", When::Status(400, 499), Means::TryAgain),
+    // A 2xx that is cut, empty, or no JSON of a known shape.
+    open(guess("unclassified-answer", When::Always, Means::TryAgain)),
 ];
 
 const CREDENTIAL_WORDS: &[&str] = &["credential", "api key", "apikey", "unauthorized", "unauthorised"];
@@ -129,6 +143,7 @@ pub fn classify(transport: &Transport) -> Report {
             detail: bounded_detail(error),
             classified: true,
             retry_after: None,
+            may_be_taken: false,
         },
         // Written and not answered: it may be with the recipient already.
         Transport::Broken(error) => Report {
@@ -138,6 +153,7 @@ pub fn classify(transport: &Transport) -> Report {
             detail: bounded_detail(error),
             classified: true,
             retry_after: None,
+            may_be_taken: true,
         },
     }
 }
@@ -163,6 +179,7 @@ fn classify_answer(answer: &Answer) -> Report {
         detail: bounded_detail(&reading.text),
         classified: fitting.classified,
         retry_after: answer.retry_after.filter(|_| is_asked_of_the_channel),
+        may_be_taken: fitting.is_open,
     }
 }
 

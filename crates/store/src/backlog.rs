@@ -71,7 +71,7 @@ WITH looked AS MATERIALIZED (
     FROM unnest($2::smallint[], $3::timestamptz[], $4::uuid[], $5::timestamptz[], $6::uuid[])
         AS i (lane, after_at, after_id, end_at, end_id)
     CROSS JOIN LATERAL (
-        SELECT due_at, message_id, due_reason = $9 OR due_reason = $10 AND due_at = expires_at AS ends_held FROM outbox
+        SELECT due_at, message_id, due_reason IN ($9, $11) OR due_reason = $10 AND due_at = expires_at AS ends_held FROM outbox
         WHERE channel_id = $1 AND lane = i.lane
         AND (due_at, message_id) > (i.after_at, i.after_id) AND (due_at, message_id) < (i.end_at, i.end_id)
         ORDER BY due_at, message_id LIMIT $7
@@ -161,8 +161,9 @@ impl Store {
             walks.iter().map(|walk| (walk.reached.0, walk.reached.1.0)).unzip();
         let (end_at, end_id): (Vec<Timestamp>, Vec<Uuid>) = walks.iter().map(|walk| (walk.end.0, walk.end.1.0)).unzip();
         let (held, paused) = (DueReason::Held.as_str(), DueReason::Paused.as_str());
+        let unknown = DueReason::Unknown.as_str();
         let params: Params<'_> =
-            &[&channel.0, &lanes, &after_at, &after_id, &end_at, &end_id, &PAGE, &divisions, &held, &paused];
+            &[&channel.0, &lanes, &after_at, &after_id, &end_at, &end_id, &PAGE, &divisions, &held, &paused, &unknown];
         self.query(PAGE_OF_LANES, params).await
     }
 

@@ -5,6 +5,7 @@
 use domain::content::LongitudeSpelling;
 use domain::id::{ChannelId, WorkspaceId};
 use domain::message::MessageType;
+use domain::outcome::OnUnknown;
 use domain::phone::PhoneNumber;
 use domain::quiet_hours::QuietHours;
 use domain::spacing::RecipientRate;
@@ -69,6 +70,8 @@ pub struct ChannelSettings {
     pub recipient_rate: RecipientRate,
     /// Messages that may wait; more are not accepted.
     pub backlog_max: u32,
+    /// What it does with what may have been sent.
+    pub on_unknown: OnUnknown,
 }
 
 /// A channel, without its key.
@@ -95,10 +98,10 @@ pub struct Channel {
 const CREATE: &str = "-- store.channel.create
 WITH made AS (
     INSERT INTO channels (workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, provider_key, longitude_spelling,
-        account_id, account_messages_per_second, recipient_interval_seconds, recipient_burst, backlog_max)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $12, $13, $14, $15, $16, $17)
+        account_id, account_messages_per_second, recipient_interval_seconds, recipient_burst, backlog_max, on_unknown)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $12, $13, $14, $15, $16, $17, $18)
     RETURNING workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max, on_unknown
 ), leased AS (
     INSERT INTO channel_leases (workspace_id, channel_id) SELECT workspace_id, channel_id FROM made
 ), noted AS (
@@ -106,7 +109,7 @@ WITH made AS (
     SELECT workspace_id, $10, $11, channel_id::text, name FROM made
 )
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max FROM made";
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max, on_unknown FROM made";
 
 // Which quiet hours hold a message that does not say what it is for follows from the channel's type. Another key may be the right
 // one: whoever owns the channel probes it at once.
@@ -114,11 +117,11 @@ const UPDATE: &str = "-- store.channel.update
 WITH changed AS (
     UPDATE channels SET name = $3, number = $4, message_type = $5, messages_per_second = $6, status = $7, longitude_spelling = $12,
         provider_key = coalesce($8, provider_key), account_id = coalesce($13, account_id), account_messages_per_second = $14,
-        recipient_interval_seconds = $15, recipient_burst = $16, backlog_max = $17, revision = revision + 1, updated_at = clock_timestamp(),
+        recipient_interval_seconds = $15, recipient_burst = $16, backlog_max = $17, on_unknown = $18, revision = revision + 1, updated_at = clock_timestamp(),
         holds_changed_at = CASE WHEN message_type = $5 THEN holds_changed_at ELSE clock_timestamp() END
     WHERE workspace_id = $1 AND channel_id = $2 AND revision = $9
     RETURNING workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max, on_unknown
 ), mended AS (
     UPDATE channel_gates g SET until = least(g.until, clock_timestamp()) FROM changed c
     WHERE $8::bytea IS NOT NULL AND g.workspace_id = c.workspace_id AND g.channel_id = c.channel_id AND g.reason = 'credentials'
@@ -127,21 +130,21 @@ WITH changed AS (
     SELECT workspace_id, $10, $11, channel_id::text, name FROM changed
 )
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max FROM changed";
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max, on_unknown FROM changed";
 
 const GET: &str = "-- store.channel.get
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max, on_unknown
 FROM channels WHERE workspace_id = $1 AND channel_id = $2";
 
 const LIST: &str = "-- store.channel.list
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max, on_unknown
 FROM channels WHERE workspace_id = $1 AND channel_id > $2 AND ($4::text IS NULL OR status = $4) ORDER BY channel_id LIMIT $3";
 
 const LIST_BACKWARDS: &str = "-- store.channel.list_backwards
 SELECT workspace_id, channel_id, connector_id, name, number, message_type, messages_per_second, status, revision, created_at, updated_at,
-    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max
+    longitude_spelling, account_messages_per_second, recipient_interval_seconds, recipient_burst, quiet_hours, backlog_max, on_unknown
 FROM channels WHERE workspace_id = $1 AND channel_id < $2 AND ($4::text IS NULL OR status = $4) ORDER BY channel_id DESC LIMIT $3";
 
 const KEYS: &str = "-- store.channel.provider_keys
@@ -184,6 +187,7 @@ impl Store {
                     &rates.recipient_interval,
                     &rates.recipient_burst,
                     &rates.backlog,
+                    &settings.on_unknown.as_str(),
                 ],
             )
             .await?;
@@ -225,6 +229,7 @@ impl Store {
                     &rates.recipient_interval,
                     &rates.recipient_burst,
                     &rates.backlog,
+                    &settings.on_unknown.as_str(),
                 ],
             )
             .await?;
@@ -334,6 +339,8 @@ pub(crate) fn channel(row: &Row) -> Result<Channel, Error> {
             account_messages_per_second: get::<Option<i32>>(row, 12)?.map(rate).transpose()?,
             recipient_rate: RecipientRate { interval_seconds: rate(get(row, 13)?)?, burst: rate(get(row, 14)?)? },
             backlog_max: rate(get(row, 16)?)?,
+            on_unknown: OnUnknown::from_word(get(row, 17)?)
+                .ok_or_else(|| Error::corrupt("what is done with the unknown"))?,
         },
         quiet_hours: quiet_hours(row, 15)?,
         revision: get(row, 8)?,

@@ -62,11 +62,17 @@ pub mod owned;
 
 pub mod outbox;
 
+pub mod begin;
+
 pub mod overdue;
 
 pub mod settle;
 
 pub mod steer;
+
+pub mod proof;
+
+pub mod unknown;
 
 pub mod replay;
 

@@ -53,6 +53,8 @@ pub struct Filter {
     pub direction: Option<Direction>,
     /// Shown with one of these statuses; with any when there is none.
     pub statuses: Vec<Status>,
+    /// Only those of which a part may have been sent, and nothing has proven whether it was: they wait, or have ended so.
+    pub is_unknown: bool,
     /// Ids above this one.
     pub above: Option<MessageId>,
     /// Ids below this one.
@@ -73,6 +75,8 @@ pub struct MessagePage {
 pub enum Driver {
     /// `message_keys`: one message at most.
     Key,
+    /// `outbox_unknown` and `messages_unknown`, in one order.
+    Unknown,
     /// `messages_batch`: a hundred at most.
     Batch,
     /// `messages_reference`.
@@ -127,10 +131,18 @@ macro_rules! in_order {
 
 impl Driver {
     /// All, the one that narrows most first.
-    pub const ALL: [Self; 7] =
-        [Self::Key, Self::Batch, Self::Reference, Self::Contact, Self::Tag, Self::Channel, Self::Workspace];
+    pub const ALL: [Self; 8] = [
+        Self::Key,
+        Self::Unknown,
+        Self::Batch,
+        Self::Reference,
+        Self::Contact,
+        Self::Tag,
+        Self::Channel,
+        Self::Workspace,
+    ];
 
-    /// The statement that walks along it. Beside the messages (key, tag) ids are walked, and each message is read by its
+    /// The statement that walks along it. Beside the messages (key, unknown, tag) ids are walked, and each message is read by its
     /// primary key: OFFSET 0 leaves no other way. Along the indexes of channel, contact and batch the workspace is checked of
     /// each row, so that the planner cannot walk along the workspace's messages instead.
     #[must_use]
@@ -146,6 +158,7 @@ impl Driver {
     WHERE d.workspace_id = $1 AND d.message_key = $14",
                 "d.message_id"
             ),
+            Self::Unknown => of_unknown(order),
             Self::Batch => in_order!(
                 order,
                 "-- store.list.of_batch_newest_first\nWITH looked AS MATERIALIZED (\n    SELECT",
@@ -195,12 +208,51 @@ impl Driver {
     }
 }
 
+/// Each half is in order and cut by itself: together they would be read as a whole and sorted.
+const fn of_unknown(order: Order) -> &'static str {
+    match order {
+        Order::NewestFirst => statement!(
+            "-- store.list.of_unknown_newest_first\nWITH looked AS MATERIALIZED (\n    SELECT",
+            "(
+        (SELECT o.message_id FROM outbox o WHERE o.workspace_id = $1 AND o.maybe_sent AND o.message_id > $10 AND o.message_id < $11
+        ORDER BY o.message_id DESC LIMIT $12)
+        UNION ALL
+        (SELECT e.message_id FROM messages e WHERE e.workspace_id = $1 AND e.failure_code = 16002 AND e.message_id > $10
+        AND e.message_id < $11 ORDER BY e.message_id DESC LIMIT $12)
+    ) d CROSS JOIN LATERAL (SELECT b.workspace_id, b.message_id, b.channel_id, b.contact_id, b.batch_id, b.reference, b.tags,
+            b.direction, b.status, b.scheduled_for
+        FROM messages b WHERE b.workspace_id = $1 AND b.message_id = d.message_id OFFSET 0) m
+    WHERE true",
+            "d.message_id",
+            "DESC",
+            "ASC"
+        ),
+        Order::OldestFirst => statement!(
+            "-- store.list.of_unknown_oldest_first\nWITH looked AS MATERIALIZED (\n    SELECT",
+            "(
+        (SELECT o.message_id FROM outbox o WHERE o.workspace_id = $1 AND o.maybe_sent AND o.message_id > $10 AND o.message_id < $11
+        ORDER BY o.message_id ASC LIMIT $12)
+        UNION ALL
+        (SELECT e.message_id FROM messages e WHERE e.workspace_id = $1 AND e.failure_code = 16002 AND e.message_id > $10
+        AND e.message_id < $11 ORDER BY e.message_id ASC LIMIT $12)
+    ) d CROSS JOIN LATERAL (SELECT b.workspace_id, b.message_id, b.channel_id, b.contact_id, b.batch_id, b.reference, b.tags,
+            b.direction, b.status, b.scheduled_for
+        FROM messages b WHERE b.workspace_id = $1 AND b.message_id = d.message_id OFFSET 0) m
+    WHERE true",
+            "d.message_id",
+            "ASC",
+            "DESC"
+        ),
+            }
+}
+
 impl Filter {
     /// The index that narrows the list most.
     #[must_use]
     pub fn driver(&self) -> Driver {
         let asked = [
             (Driver::Key, self.key.is_some()),
+            (Driver::Unknown, self.is_unknown),
             (Driver::Batch, self.batch.is_some()),
             (Driver::Reference, self.reference.is_some()),
             (Driver::Contact, self.contact.is_some()),
@@ -214,6 +266,7 @@ impl Filter {
     fn is_all_of_its_driver(&self) -> bool {
         let asked = [
             usize::from(self.key.is_some()),
+            usize::from(self.is_unknown),
             usize::from(self.batch.is_some()),
             usize::from(self.reference.is_some()),
             usize::from(self.contact.is_some()),
@@ -289,6 +342,7 @@ impl Store {
         let mut messages = self.messages_at(workspace, &ids, walk.now).await?;
         // What has changed since it was found no longer belongs here.
         messages.retain(|message| filter.statuses.is_empty() || filter.statuses.contains(&message.status));
+        messages.retain(|message| !filter.is_unknown || message.is_unknown());
         Ok(MessagePage { messages, next })
     }
 

@@ -80,6 +80,15 @@ pub struct Message {
     pub last_status_at: Timestamp,
 }
 
+impl Message {
+    /// Whether a part of it may have been sent, and nothing has proven whether it was.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        let ended_so = self.failure.as_ref().is_some_and(|(code, _, _)| *code == FailureCode::OutcomeUnknown);
+        ended_so || self.waiting.as_ref().is_some_and(|waiting| waiting.maybe_sent)
+    }
+}
+
 /// Which way a message went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Direction {

@@ -2,13 +2,15 @@
 //!
 //! A claim is one statement for many channels, which names the lease of each that it acts under. A claimed row stays in the outbox and falls due again
 //! when the claim lapses, so that nothing is lost with the process that took it; a result is settled only under the
-//! claim it belongs to. A row that is taken while its former claim was never settled may have been sent.
+//! claim it belongs to. A row that is taken while its former claim was never settled may have been sent, unless it is
+//! known that its call had not begun (`begin`).
 
 use std::time::Duration;
 
 use domain::content::Part;
 use domain::id::{ChannelId, MessageId, ReplicaId, WorkspaceId};
 use domain::message::Lane;
+use domain::outcome::OnUnknown;
 use domain::phone::PhoneNumber;
 use domain::schedule::DueReason;
 use jiff::{SignedDuration, Timestamp};
@@ -47,6 +49,8 @@ pub struct Claimed {
     pub tries: u16,
     /// Whether this part may have been sent already.
     pub maybe_sent: bool,
+    /// Whether it may be repeated all the same, because somebody let it go knowingly.
+    pub may_repeat: bool,
     /// End of validity.
     pub expires_at: Timestamp,
     /// The instant it fell due at.
@@ -103,6 +107,9 @@ pub struct Wanted {
     pub due_from: [Timestamp; Lane::ALL.len()],
     /// How many.
     pub room: Room,
+    /// What the channel does with what may have been sent. Where it holds it, the start of a call is noted by
+    /// [`Store::begin`]; a claim that lapses before is surely not sent.
+    pub on_unknown: OnUnknown,
 }
 
 impl Wanted {
@@ -117,9 +124,9 @@ impl Wanted {
 // were found and locked.
 const CLAIM: &str = "-- store.outbox.claim
 WITH input AS MATERIALIZED (
-    SELECT i.workspace_id, i.channel_id, i.lane, i.due_from, i.room, i.total
-    FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::smallint[], $5::timestamptz[], $6::bigint[], $7::bigint[])
-        AS i (workspace_id, channel_id, epoch, lane, due_from, room, total)
+    SELECT i.workspace_id, i.channel_id, i.lane, i.due_from, i.room, i.total, i.begins
+    FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::smallint[], $5::timestamptz[], $6::bigint[], $7::bigint[], $12::boolean[])
+        AS i (workspace_id, channel_id, epoch, lane, due_from, room, total, begins)
     JOIN channel_leases l ON l.workspace_id = i.workspace_id AND l.channel_id = i.channel_id
         AND l.replica_id = $8 AND l.epoch = i.epoch
     JOIN replicas r ON r.replica_id = l.replica_id AND r.lease_expires_at > clock_timestamp()
@@ -128,7 +135,7 @@ WITH input AS MATERIALIZED (
         AND (p.scope = 'workspace' OR p.channel_id = i.channel_id)
     )
 ), due AS MATERIALIZED (
-    SELECT o.place_in_table, o.workspace_id, o.due_at, o.due_reason, i.total,
+    SELECT o.place_in_table, o.workspace_id, o.due_at, o.due_reason, i.total, i.begins,
         row_number() OVER (PARTITION BY i.channel_id ORDER BY i.lane, o.due_at, o.message_id) AS place
     FROM input i CROSS JOIN LATERAL (
         SELECT ctid AS place_in_table, workspace_id, message_id, due_at, due_reason FROM outbox
@@ -137,20 +144,21 @@ WITH input AS MATERIALIZED (
         ORDER BY due_at, message_id LIMIT i.room FOR UPDATE SKIP LOCKED
     ) o
 ), claimed AS (
-    UPDATE outbox o SET claim = claim + 1, tries = tries + 1, maybe_sent = maybe_sent OR o.due_reason = $11,
-        claimed_until = $10, due_reason = $11
+    UPDATE outbox o SET claim = claim + 1, tries = tries + 1, maybe_sent = maybe_sent OR o.due_reason = $11 AND o.begun,
+        may_repeat = may_repeat AND NOT (o.due_reason = $11 AND o.begun), begun = due.begins, claimed_until = $10, due_reason = $11
     FROM due WHERE o.ctid = due.place_in_table AND o.workspace_id = due.workspace_id AND due.place <= due.total
     RETURNING o.workspace_id, o.message_id, o.channel_id, o.claim, o.part, o.tries, o.maybe_sent, o.expires_at, due.due_at, o.lane,
-        due.due_reason
+        due.due_reason, o.may_repeat
 )
 SELECT c.workspace_id, c.message_id, c.claim, c.part, c.tries, c.maybe_sent, c.expires_at, c.due_at, m.recipient, m.parts, c.lane,
-    c.channel_id, c.due_reason, m.use_case, m.options, (
+    c.channel_id, c.due_reason, m.use_case, m.options, c.may_repeat, (
         SELECT max(least(p.until, c.expires_at)) FROM pauses p WHERE p.workspace_id = c.workspace_id AND p.ended_at IS NULL
         AND coalesce(p.until, 'infinity') > $9 AND p.tag = ANY (m.tags)
     )
 FROM claimed c JOIN messages m ON m.workspace_id = c.workspace_id AND m.message_id = c.message_id
 ORDER BY c.channel_id, c.lane, c.due_at, c.message_id";
 
+// No call is made under it.
 const CLAIM_EXPIRED: &str = "-- store.outbox.claim_expired
 WITH due AS MATERIALIZED (
     SELECT message_id, due_at, due_reason FROM outbox
@@ -160,13 +168,14 @@ WITH due AS MATERIALIZED (
         AND r.lease_expires_at > clock_timestamp())
     ORDER BY expires_at LIMIT $6 FOR UPDATE SKIP LOCKED
 ), claimed AS (
-    UPDATE outbox o SET claim = claim + 1, maybe_sent = maybe_sent OR o.due_reason = $8, claimed_until = $7, due_reason = $8
+    UPDATE outbox o SET claim = claim + 1, maybe_sent = maybe_sent OR o.due_reason = $8 AND o.begun, begun = false, claimed_until = $7,
+        due_reason = $8
     FROM due WHERE o.workspace_id = $1 AND o.message_id = due.message_id
     RETURNING o.workspace_id, o.message_id, o.channel_id, o.claim, o.part, o.tries, o.maybe_sent, o.expires_at, due.due_at, o.lane,
-        due.due_reason
+        due.due_reason, o.may_repeat
 )
 SELECT c.workspace_id, c.message_id, c.claim, c.part, c.tries, c.maybe_sent, c.expires_at, c.due_at, m.recipient, m.parts, c.lane,
-    c.channel_id, c.due_reason, m.use_case, m.options, NULL::timestamptz
+    c.channel_id, c.due_reason, m.use_case, m.options, c.may_repeat, NULL::timestamptz
 FROM claimed c JOIN messages m ON m.workspace_id = c.workspace_id AND m.message_id = c.message_id
 ORDER BY c.expires_at, c.message_id";
 
@@ -206,6 +215,7 @@ impl Store {
         let due_from: Vec<Timestamp> = rows().map(|(wanted, lane)| wanted.due_from[lane.index()]).collect();
         let rooms: Vec<i64> = rows().map(|(wanted, lane)| count(wanted.room.lanes[lane.index()])).collect();
         let totals: Vec<i64> = rows().map(|(wanted, _)| count(wanted.room.total)).collect();
+        let begins: Vec<bool> = rows().map(|(wanted, _)| wanted.on_unknown == OnUnknown::Repeat).collect();
         let params: Params<'_> = &[
             &workspaces,
             &channels,
@@ -218,6 +228,7 @@ impl Store {
             &now,
             &lapses_at,
             &CLAIMED,
+            &begins,
         ];
         Ok(self.readable(&self.query(CLAIM, params).await?))
     }
@@ -311,6 +322,7 @@ fn claimed_row(row: &Row) -> Result<Claimed, Error> {
         waited_for: DueReason::from_word(get(row, 12)?).ok_or_else(|| Error::corrupt("due reason"))?,
         use_case: get(row, 13)?,
         ignores_quiet_hours: ignores_quiet_hours(get(row, 14)?)?,
-        paused_until: get(row, 15)?,
+        may_repeat: get(row, 15)?,
+        paused_until: get(row, 16)?,
     })
 }

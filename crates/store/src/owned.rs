@@ -40,7 +40,7 @@ pub struct OwnedChannel {
 const LOAD: &str = "-- store.owned.load
 SELECT c.workspace_id, c.channel_id, c.connector_id, c.name, c.number, c.message_type, c.messages_per_second, c.status, c.revision,
     c.created_at, c.updated_at, c.longitude_spelling, c.account_messages_per_second, c.recipient_interval_seconds,
-    c.recipient_burst, c.quiet_hours, c.backlog_max, c.provider_key, c.account_id, w.weight, w.quiet_hours, c.holds_changed_at,
+    c.recipient_burst, c.quiet_hours, c.backlog_max, c.on_unknown, c.provider_key, c.account_id, w.weight, w.quiet_hours, c.holds_changed_at,
     c.holds_planned_at, g.reason, g.since, g.until, g.closings
 FROM unnest($1::uuid[], $2::uuid[]) AS i (workspace_id, channel_id)
 JOIN channels c ON c.workspace_id = i.workspace_id AND c.channel_id = i.channel_id
@@ -73,7 +73,7 @@ impl Store {
             let loaded = self.owned_channel(row, &pauses);
             if let Ok(loaded) = &loaded {
                 let account = self.vault.account_id(&loaded.key);
-                if get::<Option<Uuid>>(row, 18)? != Some(account) {
+                if get::<Option<Uuid>>(row, 19)? != Some(account) {
                     misnamed.0.push(loaded.channel.workspace.0);
                     misnamed.1.push(channel.0);
                     misnamed.2.push(account);
@@ -99,15 +99,15 @@ impl Store {
 
     fn owned_channel(&self, row: &Row, pauses: &HashMap<WorkspaceId, Arc<[Pause]>>) -> Result<OwnedChannel, Error> {
         let channel = channel(row)?;
-        let key = self.vault.open(get(row, 17)?, key_place(channel.workspace, channel.id))?;
-        let is_closed = get::<Option<&str>>(row, 23)?.is_some();
-        let gate = is_closed.then(|| gate(row, 23)).transpose()?;
-        let weight = u32::try_from(get::<i32>(row, 19)?).map_err(Error::corrupt)?;
+        let key = self.vault.open(get(row, 18)?, key_place(channel.workspace, channel.id))?;
+        let is_closed = get::<Option<&str>>(row, 24)?.is_some();
+        let gate = is_closed.then(|| gate(row, 24)).transpose()?;
+        let weight = u32::try_from(get::<i32>(row, 20)?).map_err(Error::corrupt)?;
         let quiet_hours = match &channel.quiet_hours {
             Some(own) => Some(own.clone()),
-            None => quiet_hours(row, 20)?,
+            None => quiet_hours(row, 21)?,
         };
-        let planning = Planning { changed_at: get(row, 21)?, planned_at: get(row, 22)? };
+        let planning = Planning { changed_at: get(row, 22)?, planned_at: get(row, 23)? };
         let pauses = pauses.get(&channel.workspace).cloned().unwrap_or_default();
         Ok(OwnedChannel { channel, key, gate, weight, quiet_hours, pauses, planning })
     }

@@ -148,8 +148,8 @@ WITH place AS (
     FROM taken
     RETURNING workspace_id, message_id, tags
 ), queued AS (
-    INSERT INTO outbox (workspace_id, message_id, channel_id, lane, due_at, due_reason, expires_at, part, maybe_sent, collapse_id)
-    SELECT workspace_id, new_id, channel_id, lane, due_at, due_reason, expires_at, part, maybe_sent, collapse_id FROM taken
+    INSERT INTO outbox (workspace_id, message_id, channel_id, lane, due_at, due_reason, expires_at, part, maybe_sent, may_repeat, collapse_id)
+    SELECT workspace_id, new_id, channel_id, lane, due_at, due_reason, expires_at, part, maybe_sent, maybe_sent, collapse_id FROM taken
 ), tagged AS (
     INSERT INTO message_tags (workspace_id, tag, message_id) SELECT workspace_id, unnest(tags), message_id FROM stored
 ), counted AS (

@@ -73,6 +73,7 @@ impl Settlement {
             | DueReason::Released
             | DueReason::Paused
             | DueReason::Held
+            | DueReason::Unknown
             | DueReason::Recipient
             | DueReason::Order => *reason == self.waited_for,
         };
@@ -92,6 +93,7 @@ pub struct Attempt {
     pub report: Report,
 }
 
+// Leave to repeat what may have been sent ends with the part, and with a call that may have been sent again.
 // A row that is kept gets a new claim number, so that a statement repeated after a lost answer changes nothing twice.
 const SETTLE: &str = "-- store.settle.settle
 WITH input AS (
@@ -108,7 +110,7 @@ WITH input AS (
     RETURNING o.workspace_id, o.message_id, i.claim
 ), kept AS (
     UPDATE outbox o SET claim = o.claim + 1, claimed_until = NULL, due_at = i.due_at, due_reason = i.due_reason, part = i.part, tries = i.tries,
-        maybe_sent = i.maybe_sent
+        maybe_sent = i.maybe_sent, begun = true, may_repeat = o.may_repeat AND i.due_reason <> $28 AND i.part = o.part
     FROM input i
     WHERE i.status IS NULL AND o.workspace_id = i.workspace_id AND o.message_id = i.message_id AND o.claim = i.claim
     RETURNING o.workspace_id, o.message_id, i.claim
@@ -181,6 +183,7 @@ impl Store {
                     &input.waited_for,
                     &input.waited_until,
                     &input.events,
+                    &DueReason::Unknown.as_str(),
                 ],
             )
             .await?;

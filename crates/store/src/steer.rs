@@ -27,6 +27,9 @@ use crate::quiet_hours::ignores_quiet_hours;
 /// Looks at a message that changes while it is looked at; then it is being sent.
 const LOOKS_MAX: usize = 3;
 
+/// What holds a message that may have been sent.
+const UNKNOWN: &str = DueReason::Unknown.as_str();
+
 /// The rule of ours by which a cancelled message keeps that a part of it may have been sent before.
 pub(crate) const CANCELLED_UNKNOWN: &str = "cancelled-after-unknown";
 
@@ -114,11 +117,12 @@ WITH cancelled AS (
 )
 SELECT message_id FROM cancelled";
 
-// What was sent of it, or may have been, stays so: the rest waits.
+// What was sent of it, or may have been, stays so: the rest waits. What is held for proof is held already, and for another
+// reason, which it keeps.
 const HOLD: &str = "-- store.steer.hold
 WITH seen AS MATERIALIZED (
     SELECT workspace_id, message_id, due_at, due_reason FROM outbox
-    WHERE workspace_id = $1 AND message_id = $2 AND (channel_id = $3) IS TRUE AND claimed_until IS NULL AND due_reason <> $4
+    WHERE workspace_id = $1 AND message_id = $2 AND (channel_id = $3) IS TRUE AND claimed_until IS NULL AND due_reason <> $4 AND due_reason <> $9
     FOR UPDATE
 ), held AS (
     UPDATE outbox o SET due_at = o.expires_at, due_reason = $4
@@ -134,21 +138,21 @@ WITH seen AS MATERIALIZED (
 )
 SELECT message_id FROM held";
 
-// The row is as it is when it is locked, the message as it was when the statement began: their ends of validity differ when the
+// What is held for proof may be repeated from then on, once. The row is as it is when it is locked, the message as it was when the statement began: their ends of validity differ when the
 // message got another time in between.
 const RELEASE: &str = "-- store.steer.release
 WITH seen AS MATERIALIZED (
-    SELECT workspace_id, message_id, due_at, expires_at FROM outbox
-    WHERE workspace_id = $1 AND message_id = $2 AND (channel_id = $3) IS TRUE AND claimed_until IS NULL AND due_reason = $4
+    SELECT workspace_id, message_id, due_at, due_reason, expires_at FROM outbox
+    WHERE workspace_id = $1 AND message_id = $2 AND (channel_id = $3) IS TRUE AND claimed_until IS NULL AND due_reason IN ($4, $10)
     FOR UPDATE
 ), released AS (
-    UPDATE outbox o SET due_at = greatest($5, m.scheduled_for), due_reason = $9
+    UPDATE outbox o SET due_at = greatest($5, m.scheduled_for), due_reason = $9, may_repeat = o.may_repeat OR s.due_reason = $10
     FROM seen s JOIN messages m ON m.workspace_id = s.workspace_id AND m.message_id = s.message_id AND m.expires_at = s.expires_at
     WHERE o.workspace_id = s.workspace_id AND o.message_id = s.message_id
     RETURNING o.workspace_id, o.message_id, o.due_at, o.lane
 ), told AS (
     INSERT INTO message_events (workspace_id, message_id, at, event, waited_for, due_at, reason, until, actor)
-    SELECT s.workspace_id, s.message_id, $5, $6, $4, s.due_at, $9, r.due_at, $7 FROM seen s
+    SELECT s.workspace_id, s.message_id, $5, $6, s.due_reason, s.due_at, $9, r.due_at, $7 FROM seen s
     JOIN released r ON r.workspace_id = s.workspace_id AND r.message_id = s.message_id
 ), noted AS (
     INSERT INTO audit (workspace_id, actor, act, subject, detail)
@@ -219,7 +223,8 @@ impl Store {
         })
     }
 
-    /// Holds a message, or what has not been sent of it, until it is released or its validity ends.
+    /// Holds a message, or what has not been sent of it, until it is released or its validity ends. One that is held for proof
+    /// stays so.
     ///
     /// # Errors
     /// When the database cannot be used; may be repeated.
@@ -227,14 +232,25 @@ impl Store {
         let (held, event) = (DueReason::Held.as_str(), Event::Held.as_str());
         for _ in 0..LOOKS_MAX {
             let now = self.now();
-            let params: Params<'_> =
-                &[&place.workspace.0, &place.message.0, &place.channel.0, &held, &now, &event, &act.actor, &act.name];
+            let params: Params<'_> = &[
+                &place.workspace.0,
+                &place.message.0,
+                &place.channel.0,
+                &held,
+                &now,
+                &event,
+                &act.actor,
+                &act.name,
+                &UNKNOWN,
+            ];
             if self.maybe_one(HOLD, params).await?.is_some() {
                 return Ok(Steered::Done(None));
             }
             match self.standing(place).await? {
                 None => return Ok(Steered::NotFound),
-                Some(Standing { waits_for: Some(DueReason::Held), .. }) => return Ok(Steered::Done(None)),
+                Some(Standing { waits_for: Some(DueReason::Held | DueReason::Unknown), .. }) => {
+                    return Ok(Steered::Done(None));
+                }
                 Some(Standing { waits_for: Some(_), is_claimed: false, .. }) => {}
                 Some(_) => return Ok(Steered::TooLate),
             }
@@ -242,7 +258,8 @@ impl Store {
         Ok(Steered::TooLate)
     }
 
-    /// Lets a held message go, at its own time; nothing happens to one that waits and is not held.
+    /// Lets a held message go, at its own time; nothing happens to one that waits and is not held. One that is held for proof
+    /// is repeated under its id, whatever its channel does with what may have been sent.
     ///
     /// # Errors
     /// When the database cannot be used; may be repeated.
@@ -261,13 +278,14 @@ impl Store {
                 &act.actor,
                 &act.name,
                 &requested,
+                &UNKNOWN,
             ];
             if let Some(row) = self.maybe_one(RELEASE, params).await? {
                 return Ok(Steered::Done(Some((lane(get(&row, 0)?)?, get(&row, 1)?))));
             }
             match self.standing(place).await? {
                 None => return Ok(Steered::NotFound),
-                Some(Standing { waits_for: Some(DueReason::Held), is_claimed: false, .. }) => {}
+                Some(Standing { waits_for: Some(DueReason::Held | DueReason::Unknown), is_claimed: false, .. }) => {}
                 Some(Standing { waits_for: Some(_), .. }) => return Ok(Steered::Done(None)),
                 Some(Standing { waits_for: None, .. }) => return Ok(Steered::TooLate),
             }

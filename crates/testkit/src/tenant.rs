@@ -45,6 +45,7 @@ impl Tenant {
             // Tests write to one number often.
             recipient_rate: RecipientRate { interval_seconds: 0, burst: 1 },
             backlog_max: domain::limits::BACKLOG_DEFAULT,
+            on_unknown: domain::outcome::OnUnknown::Repeat,
         };
         let workspace = WorkspaceId(Uuid::new_v4());
         store.create_workspace(workspace, "test", &ACT).await.expect("a workspace");

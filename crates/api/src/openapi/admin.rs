@@ -160,6 +160,8 @@ pub(crate) struct NewChannel {
     /// How many messages may wait on it, 1 to 100000000; 1000000 where it is absent. More are refused with `QueueFull`.
     #[schema(minimum = 1, maximum = 100_000_000, examples(1_000_000))]
     backlog_max: Option<i64>,
+    /// What is done with a message that may have been sent, when no answer tells; `repeat` where it is absent.
+    on_unknown: Option<OnUnknown>,
 }
 
 /// What is to change of a channel.
@@ -191,6 +193,8 @@ pub(crate) struct ChannelChange {
     /// How many messages may wait on it, 1 to 100000000. More are refused with `QueueFull`.
     #[schema(minimum = 1, maximum = 100_000_000, examples(1_000_000))]
     backlog_max: Option<i64>,
+    /// What is done with a message that may have been sent, when no answer tells.
+    on_unknown: Option<OnUnknown>,
 }
 
 /// A channel, as its operator sees it.
@@ -229,6 +233,8 @@ pub(crate) struct OperatedChannel {
     /// How many messages may wait on it.
     #[schema(minimum = 1, maximum = 100_000_000)]
     backlog_max: i64,
+    /// What is done with a message that may have been sent, when no answer tells.
+    on_unknown: OnUnknown,
     /// When it was made.
     #[schema(format = DateTime)]
     created_at: String,
@@ -247,6 +253,15 @@ pub(crate) struct RecipientRate {
     /// Messages that may go at once, 1 to 1000; 45 by default.
     #[schema(minimum = 1, maximum = 1000, examples(45))]
     burst: i64,
+}
+
+/// What is done with a message that may have been sent. `repeat`: it is sent again under the same id until an answer tells.
+/// `hold`: it is not sent again unless it is released; it waits for proof until its validity ends, and ends with 16002.
+#[derive(ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OnUnknown {
+    Repeat,
+    Hold,
 }
 
 /// How longitude is spelled to Lipachat, whose page says `longtitude`.

@@ -68,6 +68,8 @@ pub(crate) enum TimelineEvent {
     Accepted,
     Attempt,
     PutOff,
+    ProvenSent,
+    ProvenNotSent,
     Planned,
     Held,
     Released,
@@ -83,7 +85,8 @@ pub(crate) enum TimelineEvent {
     Deleted,
 }
 
-/// What a message waits for. `requested`: its own time, or its turn.
+/// What a message waits for. `requested`: its own time, or its turn. `unknown`: proof of whether it was sent. `claimed`: the result
+/// of a call; where such a wait has ended, the process that made the call died, and it was perhaps sent.
 #[derive(ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WaitReason {
@@ -93,6 +96,7 @@ pub(crate) enum WaitReason {
     Released,
     Paused,
     Held,
+    Unknown,
     Gate,
     Recipient,
     Order,

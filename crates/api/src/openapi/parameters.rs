@@ -67,6 +67,10 @@ pub(crate) struct MessageFilter {
     /// Messages sent or received.
     #[param(nullable = false, inline)]
     direction: Option<Direction>,
+    /// `unknown`: messages of which a part may have been sent, and nothing has told whether it was. They wait, are held for
+    /// proof, or have ended with 16002.
+    #[param(nullable = false, inline)]
+    outcome: Option<Outcome>,
     /// Messages with all of these tags; separated by commas, or the parameter repeated.
     #[param(style = Form, explode = false, min_items = 1, max_items = 10, nullable = false, value_type = Option<Vec<Tag>>)]
     tags: Option<Vec<String>>,
@@ -92,6 +96,13 @@ pub(crate) struct MessageFilter {
     /// Messages of this batch.
     #[param(format = "uuid", nullable = false)]
     batch_id: Option<String>,
+}
+
+/// What came of the calls for a message.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    Unknown,
 }
 
 /// Which platform's.

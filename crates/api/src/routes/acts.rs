@@ -210,7 +210,8 @@ pub(crate) async fn hold_message(
     operation_id = "releaseMessage",
     tag = "Messages",
     summary = "Release a held message",
-    description = "It goes at its own time, and outside of quiet hours. Nothing happens to one that waits and is not held. \
+    description = "It goes at its own time, and outside of quiet hours. One whose outcome is unknown and that is held for \
+                   proof is repeated, under the same id. Nothing happens to one that waits and is not held. \
                    `AlreadySent` when it has ended. May be repeated.",
     params(MessagePath),
     responses((status = 200, description = "The message.", body = MessageAnswer), WriteErrors)

@@ -176,10 +176,23 @@ impl<'a> Explained<'a> {
         })
     }
 
-    /// Who holds it at its time: an operator, or a pause.
+    /// What holds it at its time: an operator, doubt, or a pause.
     fn hold(&self, at: Timestamp) -> Option<Hold> {
-        if self.standing?.reason == DueReason::Held {
-            return Some(Hold { text: "held by operator".to_owned(), until: None });
+        let held_by = match self.standing?.reason {
+            DueReason::Held => Some("held by operator"),
+            DueReason::Unknown => Some("outcome unknown: held for proof or release"),
+            DueReason::Requested
+            | DueReason::BackOff
+            | DueReason::QuietHours
+            | DueReason::Released
+            | DueReason::Paused
+            | DueReason::Gate
+            | DueReason::Recipient
+            | DueReason::Order
+            | DueReason::Claimed => None,
+        };
+        if let Some(text) = held_by {
+            return Some(Hold { text: text.to_owned(), until: None });
         }
         let pause = self.message.waiting.as_ref()?.pause.as_ref();
         pause.filter(|pause| pause.holds_at(at)).map(Hold::from)
@@ -196,7 +209,11 @@ impl<'a> Explained<'a> {
         let asked_at = match self.standing {
             None => own_time,
             Some(standing) => match standing.reason {
-                DueReason::QuietHours | DueReason::Held | DueReason::Paused | DueReason::Claimed => own_time,
+                DueReason::QuietHours
+                | DueReason::Held
+                | DueReason::Unknown
+                | DueReason::Paused
+                | DueReason::Claimed => own_time,
                 DueReason::Requested
                 | DueReason::BackOff
                 | DueReason::Released

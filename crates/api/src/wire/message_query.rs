@@ -14,6 +14,9 @@ use uuid::Uuid;
 use crate::wire::platforms::Platforms;
 use crate::wire::query::{Page, Parameters, not_one_of};
 
+/// The outcome that can be asked for.
+const UNKNOWN: &str = "unknown";
+
 /// A page of messages that is asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct MessageQuery {
@@ -62,6 +65,7 @@ impl MessageQuery {
             ("platform", self.platforms.to_string()),
             ("status", statuses.join(",")),
             ("direction", filter.direction.map(Direction::as_str).unwrap_or_default().to_owned()),
+            ("outcome", if filter.is_unknown { UNKNOWN.to_owned() } else { String::new() }),
             ("tags", tags.join(",")),
             ("startAt", text(self.start_at.as_ref().map(|at| at as _))),
             ("endAt", text(self.end_at.as_ref().map(|at| at as _))),
@@ -89,6 +93,7 @@ fn read_common(parameters: &mut Parameters, workspace: WorkspaceId) -> MessageQu
         tags: tags(parameters),
         direction: read_one(parameters, "direction", direction),
         statuses: statuses(parameters),
+        is_unknown: read_one(parameters, "outcome", outcome).is_some(),
         above: start_at.map(first_id_at),
         below: end_at.map(first_id_at),
     };
@@ -127,6 +132,11 @@ fn reference(text: &str) -> Result<String, String> {
 fn direction(word: &str) -> Result<Direction, String> {
     let known = [Direction::Incoming, Direction::Outgoing].map(Direction::as_str);
     Direction::from_word(word).ok_or_else(|| not_one_of(word, known))
+}
+
+/// There is one outcome to ask for: the others are statuses.
+fn outcome(word: &str) -> Result<(), String> {
+    if word == UNKNOWN { Ok(()) } else { Err(not_one_of(word, [UNKNOWN])) }
 }
 
 fn tags(parameters: &mut Parameters) -> Vec<Tag> {

@@ -262,12 +262,20 @@ fn waiting_details(waiting: &Waiting) -> String {
     match waiting.reason {
         // What a pause held that is over goes as soon as the owner of the channel knows.
         DueReason::Requested | DueReason::Gate | DueReason::Paused => String::new(),
+        DueReason::BackOff if waiting.maybe_sent => {
+            format!(
+                "try {} failed, outcome unknown: perhaps sent; repeated under the same id at {}",
+                waiting.tries,
+                instant(waiting.due_at)
+            )
+        }
         DueReason::BackOff => format!("try {} failed; next try at {}", waiting.tries, instant(waiting.due_at)),
         DueReason::QuietHours => format!("held by quiet hours until {}", instant(waiting.due_at)),
         DueReason::Released => {
             format!("released after quiet hours, waits for its turn until {}", instant(waiting.due_at))
         }
         DueReason::Held => "held until it is released".to_owned(),
+        DueReason::Unknown => format!("outcome unknown: held for proof until {}", instant(waiting.due_at)),
         DueReason::Recipient => format!("the recipient's next turn is at {}", instant(waiting.due_at)),
         DueReason::Order => format!("waits for an earlier message to the recipient until {}", instant(waiting.due_at)),
         DueReason::Claimed => "being sent".to_owned(),
@@ -279,7 +287,7 @@ fn pause_of(waiting: &Waiting) -> Option<&Pause> {
     let gate_until = waiting.gate.map_or(waiting.due_at, |(_, until)| until);
     match waiting.reason {
         // It goes on being held, or sent, whatever becomes of the pause.
-        DueReason::Held | DueReason::Claimed => None,
+        DueReason::Held | DueReason::Unknown | DueReason::Claimed => None,
         DueReason::Requested
         | DueReason::BackOff
         | DueReason::QuietHours
@@ -291,9 +299,10 @@ fn pause_of(waiting: &Waiting) -> Option<&Pause> {
     }
 }
 
-/// Whether an operator or quiet hours hold a message for longer than the channel's gate does.
+/// Whether an operator, quiet hours or doubt hold a message for longer than the channel's gate does.
 fn is_held_past(waiting: &Waiting, gate_until: Timestamp) -> bool {
-    let is_held = matches!(waiting.reason, DueReason::Held | DueReason::QuietHours | DueReason::Released);
+    let is_held =
+        matches!(waiting.reason, DueReason::Held | DueReason::Unknown | DueReason::QuietHours | DueReason::Released);
     is_held && waiting.due_at > gate_until
 }
 

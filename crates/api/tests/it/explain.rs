@@ -95,6 +95,7 @@ async fn each_wait_closes_its_gate() {
         ("order", "recipientRate", Some(far), "recipientRate", "channel.recipientRate: no spacing"),
         ("back_off", "schedule", Some(far), "backOff", "pause after try 2, and the channel's budget of repetitions"),
         ("held", "hold", None, "hold", "held by operator"),
+        ("unknown", "hold", None, "hold", "outcome unknown: held for proof or release"),
     ] {
         let wait = format!("UPDATE outbox SET claim = 3, tries = 2, due_reason = '{reason}', due_at = '{far}'");
         harness.database.execute(&wait).await;

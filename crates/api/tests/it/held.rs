@@ -223,6 +223,7 @@ async fn a_message_says_that_it_waits_for_its_turn_after_quiet_hours_unless_its_
             "2027-01-01T06:00:07Z",
             "released after quiet hours, waits for its turn until 2027-01-01T06:00:07Z",
         ),
+        ("unknown", "2027-01-01T06:00:00Z", "outcome unknown: held for proof until 2027-01-01T06:00:00Z"),
         ("quiet_hours", "2027-01-01T04:00:00Z", gated),
         ("back_off", "2027-01-01T06:00:00Z", gated),
     ] {

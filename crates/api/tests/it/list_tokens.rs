@@ -68,6 +68,7 @@ async fn a_token_opens_no_list_with_another_filter() {
         format!("{own}?limit=1"),
         format!("{own}?{narrowed}&reverse=true"),
         format!("{own}?{narrowed}&direction=outgoing"),
+        format!("{own}?{narrowed}&outcome=unknown"),
         format!("{own}?{narrowed}&endAt=2030-01-01T00:00:00Z"),
         format!("{own}?{narrowed}&reference=vip"),
         format!("{own}?{narrowed}&receiver=%2B254712345678"),

@@ -49,7 +49,10 @@ impl Scene {
                 .execute(&format!("{change} WHERE message_id = '{id}'; DELETE FROM outbox WHERE message_id = '{id}'"))
                 .await;
         }
-        harness.database.execute(&format!("UPDATE outbox SET claim = 1 WHERE message_id = '{}'", ids[4])).await;
+        let perhaps_sent = format!("UPDATE outbox SET claim = 1, maybe_sent = true WHERE message_id = '{}'", ids[4]);
+        harness.database.execute(&perhaps_sent).await;
+        let unknown = "failure_code = 16002, failure_source = 'tuma', failure_source_code = ''";
+        harness.database.execute(&format!("UPDATE messages SET {unknown} WHERE message_id = '{}'", ids[2])).await;
         let batch = text(&batch, "batchId");
         Self { harness, ids, second_path, batch }
     }
@@ -84,6 +87,9 @@ async fn every_filter_narrows_the_list_of_a_channel_and_of_the_workspace() {
         ("status=delivered&status=sending_failed,scheduled&status=delivered".to_owned(), vec![3, 2, 1]),
         ("status=rejected".to_owned(), vec![]),
         ("direction=incoming".to_owned(), vec![2]),
+        ("outcome=unknown".to_owned(), vec![4, 2]),
+        ("outcome=unknown&status=sending_failed".to_owned(), vec![2]),
+        ("outcome=unknown&messageId=key-1".to_owned(), vec![]),
         ("direction=outgoing".to_owned(), vec![6, 5, 4, 3, 1, 0]),
         ("tags=vip".to_owned(), vec![5, 4, 1, 0]),
         ("tags=VIP,orders".to_owned(), vec![0]),
@@ -159,7 +165,7 @@ async fn a_window_begins_with_the_instant_that_is_shown_for_a_message() {
 async fn all_that_is_wrong_with_a_list_is_said_at_once() {
     let harness = Harness::start().await;
     let own = harness.tenant.messages_path();
-    let wrong = "limit=0&reverse=x&status=sent,read&direction=up&tags=a%C3%A4&startAt=yesterday&endAt=2026-01-01&\
+    let wrong = "limit=0&reverse=x&status=sent,read&direction=up&outcome=sent&tags=a%C3%A4&startAt=yesterday&endAt=2026-01-01&\
         reference=&messageId=a%20b&receiver=0712&batchId=1&platform=whatsapp&foo=1&foo=2&direction=down";
     let refused = harness.get(&format!("{own}?{wrong}")).await;
     assert_eq!(refused.code(422), "InvalidPayload");

@@ -64,7 +64,8 @@ impl<'a> ClaimTimes<'a> {
 
     async fn claim(&self, due_from: Timestamp) -> Result<Duration, String> {
         let room = Room { lanes: [ROWS; Lane::ALL.len()], total: ROWS };
-        let wanted = Wanted { lease: self.lease, due_from: [due_from; Lane::ALL.len()], room };
+        let on_unknown = domain::outcome::OnUnknown::Repeat;
+        let wanted = Wanted { lease: self.lease, due_from: [due_from; Lane::ALL.len()], room, on_unknown };
         let started = Instant::now();
         let claimed = self.bed.store.claim(self.replica, &[wanted], LASTING).await;
         let took = started.elapsed();

@@ -21,5 +21,6 @@ mod retries;
 mod rig;
 mod sending;
 mod stopping;
+mod unknown;
 mod validity;
 mod wait;

@@ -97,13 +97,13 @@ fn what_fails_and_says_so_is_worth_another_try() {
     check(200, FAILED, "request-failed", "try_again");
     check(500, FAILED, "server-error", "try_again");
     check(500, WRONG_KEY, "server-error", "try_again");
-    check(503, &error("Upstream host not found"), "server-error", "try_again");
+    check(503, &error("Upstream host not found"), "unavailable-status", "try_again");
     check(404, "<html>", "not-found-status", "try_again");
     check(405, "", "not-found-status", "try_again");
     check(415, "", "media-type-status", "try_again");
     check(500, "", "server-error", "try_again");
     check(502, "<html>Bad Gateway</html>", "server-error", "try_again");
-    check(503, "{", "server-error", "try_again");
+    check(503, "{", "unavailable-status", "try_again");
     check(599, "", "server-error", "try_again");
     check(408, "", "request-timeout", "try_again");
     check(307, "", "redirect", "try_again");
@@ -113,9 +113,40 @@ fn what_fails_and_says_so_is_worth_another_try() {
     check(200, FRAMEWORK, "unclassified-answer", "try_again");
     check(200, "null", "unclassified-answer", "try_again");
     check(200, "[]", "unclassified-answer", "try_again");
-    check(418, "", "unclassified-answer", "try_again");
+    check(418, "", "unclassified-refusal", "try_again");
     check(200, &error("Something nobody has seen"), "unclassified-error", "try_again");
     check(200, &error("(#131056) Pair rate limit hit"), "pair-limit", "try_again");
+}
+
+#[test]
+fn an_answer_that_proves_nothing_may_hide_a_part_that_was_taken() {
+    let cut = Answer { status: 200, retry_after: None, body: SENT.as_bytes().to_vec(), is_cut: true };
+    let mut cases = vec![
+        (Transport::Answered(cut), true),
+        (Transport::Broken("reset".to_owned()), true),
+        (Transport::NotConnected("refused".to_owned()), false),
+    ];
+    for status in [408, 500, 502, 504, 507, 520, 523, 527, 599] {
+        cases.push((answer(status, "<html>"), true));
+        // Where the provider itself fails, its texts say nothing.
+        cases.push((answer(status, FAILED), status >= 500));
+    }
+    for body in ["", "<html>", r#"{"data":{"messageId":"m""#, FRAMEWORK, "null", r#"{"data":{},"status":"success"}"#] {
+        cases.push((answer(200, body), true));
+    }
+    for status in [307, 400, 401, 403, 404, 405, 409, 413, 415, 418, 422, 429, 503] {
+        cases.push((answer(status, "<html>"), false));
+    }
+    for text in ["Request failed.", "Duplicate messageId", "(#131056) Pair rate limit hit", "Something nobody has seen"]
+    {
+        cases.push((answer(200, &error(text)), false));
+    }
+    cases.push((answer(200, SENT), false));
+    cases.push((answer(200, WRONG_KEY), false));
+    for (transport, expected) in cases {
+        let report = classify(&transport);
+        assert_eq!(report.may_be_taken, expected, "{transport:?}: {report:?}");
+    }
 }
 
 #[test]

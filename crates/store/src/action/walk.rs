@@ -56,7 +56,7 @@ pub(super) struct Found {
 const WAITING: &str = "-- store.action.walk.waiting
 WITH looked AS MATERIALIZED (
     SELECT o.message_id, o.channel_id, o.claim,
-        CASE $11::text WHEN 'hold' THEN o.claimed_until IS NULL AND o.due_reason <> 'held'
+        CASE $11::text WHEN 'hold' THEN o.claimed_until IS NULL AND o.due_reason NOT IN ('held', 'unknown')
             WHEN 'release' THEN o.claimed_until IS NULL AND o.due_reason = 'held'
             ELSE o.claimed_until IS NULL AND (o.claim = 0 OR o.part = 0 AND NOT o.maybe_sent) END AS is_open
     FROM outbox o WHERE o.workspace_id = $1 AND o.message_id > $3 AND o.message_id < $4

@@ -40,7 +40,7 @@ pub struct Progress {
 type Due = Vec<(Lane, Timestamp)>;
 
 // What was looked at is locked as it stands then, and looked at once more: what got another time in between has another end of
-// validity. What is locked by others is left.
+// validity. What is locked by others is left, and so is what is held for proof: to repeat it is decided one by one.
 const ACT: &str = "-- store.action.work.act
 WITH place AS (
     SELECT action_id FROM actions WHERE workspace_id = $1 AND action_id = $2 AND reached = $3
@@ -64,7 +64,7 @@ WITH place AS (
     SELECT o.message_id, o.lane, o.due_at, o.due_reason,
         CASE $13::text WHEN 'hold' THEN o.expires_at WHEN 'release' THEN greatest($12, f.scheduled_for) END AS next_at
     FROM fitting f JOIN outbox o ON o.workspace_id = $1 AND o.message_id = f.message_id
-    WHERE o.claimed_until IS NULL AND o.expires_at = f.expires_at AND CASE $13 WHEN 'hold' THEN o.due_reason <> 'held' WHEN 'release' THEN o.due_reason = 'held'
+    WHERE o.claimed_until IS NULL AND o.expires_at = f.expires_at AND CASE $13 WHEN 'hold' THEN o.due_reason NOT IN ('held', 'unknown') WHEN 'release' THEN o.due_reason = 'held'
         ELSE o.claim = 0 OR o.part = 0 AND NOT o.maybe_sent END
     FOR UPDATE OF o SKIP LOCKED
 ), planned AS (

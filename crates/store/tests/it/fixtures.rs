@@ -7,7 +7,7 @@ use domain::decision::Step;
 use domain::id::{ChannelId, ContactId, MessageId, PartId, ReplicaId, WorkspaceId};
 use domain::message::{Lane, MessageKey};
 use domain::options::Options;
-use domain::outcome::{Outcome, Report};
+use domain::outcome::{OnUnknown, Outcome, Report};
 use domain::phone::PhoneNumber;
 use domain::schedule::DueReason;
 use jiff::{SignedDuration, Timestamp};
@@ -141,7 +141,8 @@ pub(crate) fn keyed(message: NewMessage, key: &str) -> NewMessage {
 
 /// What a replica wants of a channel that has been looked at never before: so many rows of any lanes.
 pub(crate) fn wanted(lease: &Lease, total: usize) -> Wanted {
-    Wanted { lease: *lease, due_from: [Timestamp::UNIX_EPOCH; 3], room: Room { lanes: [total; 3], total } }
+    let (due_from, room) = ([Timestamp::UNIX_EPOCH; 3], Room { lanes: [total; 3], total });
+    Wanted { lease: *lease, due_from, room, on_unknown: OnUnknown::Repeat }
 }
 
 /// Claims so many rows for long.
@@ -194,6 +195,7 @@ pub(crate) fn result(claimed: &Claimed, step: Step, outcome: Outcome) -> Settlem
         detail: "text".to_owned(),
         classified: true,
         retry_after: None,
+        may_be_taken: false,
     };
     let attempt = Attempt { started_at: claimed.due_at, finished_at: later(claimed.due_at, 1), report };
     Settlement::of(claimed, step, Some(attempt))

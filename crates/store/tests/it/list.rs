@@ -31,6 +31,8 @@ async fn filters_alone_and_together_give_what_a_look_at_all_messages_gives() {
     for shown in Status::ALL {
         assert!(all.iter().any(|message| message.status == shown), "none is {shown:?}");
     }
+    let unknown: Vec<bool> = all.iter().filter(|m| m.is_unknown()).map(|m| m.status.is_waiting()).collect();
+    assert!(unknown.contains(&true) && unknown.contains(&false), "{unknown:?}");
     let mut hits = 0;
     for (index, (name, one)) in filters.iter().enumerate() {
         for (other_name, other) in &filters[index..] {
@@ -149,7 +151,12 @@ async fn mixed(f: &Fixture) -> Vec<(&'static str, Filter)> {
             ))
             .await;
     }
-    for (rest, change) in [(1, "UPDATE outbox SET claim = 1"), (2, "DELETE FROM outbox")] {
+    for (rest, change) in [
+        (1, "UPDATE outbox SET claim = 1, maybe_sent = claim = 0"),
+        (2, "DELETE FROM outbox"),
+        (7, "UPDATE messages SET failure_code = 16002, failure_source = 'tuma', failure_source_code = ''"),
+        (8, "UPDATE messages SET failure_code = 16005, failure_source = 'tuma', failure_source_code = ''"),
+    ] {
         let which =
             messages.iter().enumerate().filter(|(number, _)| number % 12 == rest).map(|(_, message)| message.id);
         let which = which.map(|id| format!("'{id}'")).collect::<Vec<_>>().join(",");
@@ -207,6 +214,7 @@ fn filters(f: &Fixture, second: ChannelId, batch: Uuid) -> Vec<(&'static str, Fi
         ("until", Filter { below: at(60), ..none() }),
         ("window", Filter { above: at(40), below: at(50), ..none() }),
         ("empty window", Filter { above: at(40), below: at(40), ..none() }),
+        ("unknown", Filter { is_unknown: true, ..none() }),
         ("three statuses", Filter { statuses: vec![Status::Sent, Status::Processing, Status::Deleted], ..none() }),
     ];
     for status in Status::ALL {
@@ -229,6 +237,7 @@ fn and(one: &Filter, other: &Filter) -> Filter {
         statuses: lists(&one.statuses, &other.statuses),
         above: other.above.or(one.above),
         below: other.below.or(one.below),
+        is_unknown: one.is_unknown || other.is_unknown,
     }
 }
 
@@ -247,6 +256,7 @@ fn fits(message: &Message, filter: &Filter) -> bool {
         && (filter.statuses.is_empty() || filter.statuses.contains(&message.status))
         && filter.above.is_none_or(|above| message.id > above)
         && filter.below.is_none_or(|below| message.id < below)
+        && (!filter.is_unknown || message.is_unknown())
 }
 
 /// All messages of a list, page by page.

@@ -10,6 +10,8 @@ use crate::fixtures::{Fixture, connect};
 const ROWS: i64 = 20_000;
 /// One row in so many waits.
 const WAITING_ONE_IN: i64 = 4;
+/// One row in so many has ended with an unknown outcome.
+const UNKNOWN_ONE_IN: i64 = 7;
 const CONTACT: &str = "00000000-0000-5000-8000-000000000007";
 const BATCH: &str = "00000000-0000-4000-8000-000000000007";
 
@@ -33,8 +35,10 @@ async fn every_list_is_walked_along_its_own_index() {
                     let is_sort = |node: &&Value| node["Node Type"].as_str().is_some_and(|kind| kind.contains("Sort"));
                     // Values for which the statistics know of fewer rows than the round may look at are read whole.
                     let may_sort = driver == Driver::Key || mode == "force_custom_plan" && rows == 1_000;
+                    // Of what is unknown two lists are put together, each as long as the round at the most.
+                    let sorts_most = usize::from(driver == Driver::Unknown);
                     assert!(
-                        may_sort || !looked.iter().any(is_sort),
+                        may_sort || looked.iter().filter(|node| is_sort(node)).count() <= sorts_most,
                         "all rows are read before the first is known: {case}"
                     );
                 }
@@ -63,20 +67,21 @@ async fn fill(f: &Fixture) {
     f.database
         .execute(&format!(
             "INSERT INTO messages (workspace_id, message_id, channel_id, contact_id, recipient, body, parts, reference, tags, meta,
-                expires_at, status, created_at, updated_at, last_status_at, batch_id)
+                expires_at, status, created_at, updated_at, last_status_at, batch_id, failure_code)
             SELECT CASE WHEN n % 2 = 0 THEN '{workspace}' ELSE '{other}' END::uuid,
                 (lpad(to_hex(1767225600000 + n), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0'))::uuid,
                 CASE WHEN n % 8 < 2 THEN '{channel}'::uuid ELSE md5((n % 8)::text)::uuid END,
                 ('00000000-0000-5000-8000-' || lpad((n % 97)::text, 12, '0'))::uuid, '+254712345678',
                 '{{}}', '[]', CASE WHEN n % 3 = 0 THEN '' ELSE 'order-' || n % 991 END, ARRAY['tag-' || n % 20], '{{}}',
                 now(), CASE WHEN n % {WAITING_ONE_IN} = 0 THEN 'waiting' ELSE 'delivered' END, now(), now(), now(),
-                ('00000000-0000-4000-8000-' || lpad((n % 211)::text, 12, '0'))::uuid
+                ('00000000-0000-4000-8000-' || lpad((n % 211)::text, 12, '0'))::uuid,
+                CASE WHEN n % {UNKNOWN_ONE_IN} = 1 THEN 16002 WHEN n % {UNKNOWN_ONE_IN} = 2 THEN 16001 END
             FROM generate_series(1, {ROWS}) AS n ORDER BY md5(n::text);
             INSERT INTO message_tags (workspace_id, tag, message_id) SELECT workspace_id, unnest(tags), message_id FROM messages;
             INSERT INTO message_keys (workspace_id, message_key, message_id, fingerprint)
             SELECT workspace_id, 'key-' || message_id, message_id, '' FROM messages;
-            INSERT INTO outbox (workspace_id, message_id, channel_id, lane, due_at, due_reason, expires_at)
-            SELECT workspace_id, message_id, channel_id, 1, now(), 'requested', now() FROM messages WHERE status = 'waiting';
+            INSERT INTO outbox (workspace_id, message_id, channel_id, lane, due_at, due_reason, expires_at, maybe_sent)
+            SELECT workspace_id, message_id, channel_id, 1, now(), 'requested', now(), hashtext(message_id::text) % 5 = 0 FROM messages WHERE status = 'waiting';
             ANALYZE messages; ANALYZE message_tags; ANALYZE message_keys; ANALYZE outbox;"
         ))
         .await;
@@ -86,6 +91,7 @@ async fn fill(f: &Fixture) {
 async fn index_of(client: &Client, driver: Driver) -> String {
     let index = match driver {
         Driver::Key => return "message_keys_pkey".to_owned(),
+        Driver::Unknown => "messages_unknown",
         Driver::Batch => "messages_batch",
         Driver::Reference => "messages_reference",
         Driver::Contact => "messages_contact",

@@ -60,6 +60,8 @@ mod statements;
 
 mod steering;
 
+mod unknown;
+
 mod steering_races;
 
 mod tags;

@@ -8,6 +8,7 @@ use domain::content::LongitudeSpelling;
 use domain::id::ChannelId;
 use domain::limits::{BACKLOG_DEFAULT, BACKLOG_MAX, MESSAGES_PER_SECOND_DEFAULT, MESSAGES_PER_SECOND_MAX};
 use domain::message::MessageType;
+use domain::outcome::OnUnknown;
 use domain::phone::PhoneNumber;
 use domain::spacing::{RECIPIENT_BURST_MAX, RECIPIENT_INTERVAL_SECONDS_MAX, RecipientRate};
 use domain::violation::Violations;
@@ -43,6 +44,7 @@ struct ChannelRequest {
     account_limit: AccountLimit,
     recipient_rate: Option<RecipientRate>,
     backlog_max: Option<u32>,
+    on_unknown: Option<OnUnknown>,
 }
 
 /// What a request says of the rate of all channels with the same provider key.
@@ -111,6 +113,7 @@ pub(crate) async fn create_channel(
         account_messages_per_second: read.account_limit.over(None),
         recipient_rate: read.recipient_rate.unwrap_or_default(),
         backlog_max: read.backlog_max.unwrap_or(BACKLOG_DEFAULT),
+        on_unknown: read.on_unknown.unwrap_or_default(),
     };
     let (id, connector) = (ChannelId(Uuid::new_v4()), Uuid::new_v4());
     let made = api.store.create_channel(workspace, id, connector, &settings, &key, &act("channel.create")).await?;
@@ -154,6 +157,7 @@ pub(crate) async fn update_channel(
         account_messages_per_second: read.account_limit.over(now.account_messages_per_second),
         recipient_rate: read.recipient_rate.unwrap_or(now.recipient_rate),
         backlog_max: read.backlog_max.unwrap_or(now.backlog_max),
+        on_unknown: read.on_unknown.unwrap_or(now.on_unknown),
     };
     if settings == before.settings && read.provider_key.is_none() {
         // Nothing changes, so whoever sends for the channel is not disturbed.
@@ -244,6 +248,9 @@ fn read(body: &Value, violations: &mut Violations) -> ChannelRequest {
     let account_limit = account_limit(&mut fields, violations);
     let recipient_rate = recipient_rate(&mut fields, violations);
     let backlog_max = number(&mut fields, "backlogMax", 1..=BACKLOG_MAX, violations);
+    let on_unknown = fields.text("onUnknown", violations).and_then(|word| {
+        fields.keep("onUnknown", OnUnknown::from_word(word).ok_or("must be repeat or hold".to_owned()), violations)
+    });
     fields.finish(violations);
     ChannelRequest {
         name,
@@ -256,6 +263,7 @@ fn read(body: &Value, violations: &mut Violations) -> ChannelRequest {
         account_limit,
         recipient_rate,
         backlog_max,
+        on_unknown,
     }
 }
 
@@ -318,6 +326,7 @@ fn view(channel: &Channel) -> Value {
             "burst": settings.recipient_rate.burst
         },
         "backlogMax": settings.backlog_max,
+        "onUnknown": settings.on_unknown.as_str(),
         "createdAt": instant(channel.created_at),
         "updatedAt": instant(channel.updated_at)
     })

@@ -108,6 +108,7 @@ impl Identity {
                 // The sandbox has no pair limit, and whoever tries things out writes to one number all the time.
                 recipient_rate: RecipientRate { interval_seconds: 0, burst: 1 },
                 backlog_max: domain::limits::BACKLOG_DEFAULT,
+                on_unknown: domain::outcome::OnUnknown::Repeat,
             };
             let key = SecretString::from(self.provider_key.as_str());
             store.create_channel(workspace, channel, self.connector_id, &settings, &key, &ACT).await?;
