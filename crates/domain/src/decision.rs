@@ -116,7 +116,7 @@ pub fn is_unknown(report: &Report, progress: &Progress) -> bool {
         Outcome::Duplicate => repeats(progress),
         Outcome::Sent { .. }
         | Outcome::CredentialsRefused
-        | Outcome::RateLimited { .. }
+        | Outcome::RateLimited
         | Outcome::Refused(_)
         | Outcome::NotConnected => false,
     }
