@@ -199,6 +199,9 @@ fn of_operators() -> Vec<Served> {
             .route(web::delete().to(admin::access_keys::revoke_access_key)),
         resource("/admin/workspaces/{workspaceId}/erasures", "POST")
             .route(web::post().to(admin::erasures::erase_recipient)),
+        resource("/admin/sending-hold", "GET, DELETE")
+            .route(web::get().to(admin::sending::get_hold))
+            .route(web::delete().to(admin::sending::release)),
         resource("/openapi.json", "GET").route(web::get().to(docs::get_document)),
         resource("/docs", "GET").route(web::get().to(docs::get_page)),
         resource("/docs/{file}", "GET").route(web::get().to(docs::get_file)),

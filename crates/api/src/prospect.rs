@@ -10,6 +10,7 @@ use domain::pause::Pause;
 use domain::schedule::{DueReason, Fit};
 use jiff::Timestamp;
 use store::channel::ChannelSettings;
+use store::stop::Stop;
 
 use crate::outlook::WAIT_TOLD;
 use crate::timing::Timing;
@@ -53,6 +54,12 @@ pub(crate) struct Hold {
     pub(crate) text: String,
     /// `None` when nobody has said when it ends.
     pub(crate) until: Option<Timestamp>,
+}
+
+impl From<Stop> for Hold {
+    fn from(stop: Stop) -> Self {
+        Self { text: stop.to_string(), until: None }
+    }
 }
 
 impl From<&Pause> for Hold {

@@ -84,6 +84,8 @@ fn arguments(folder: &Folder, port: u16) -> Vec<OsString> {
         "unix_socket_directories=",
         "cluster_name=tuma",
         "fsync=on",
+        "full_page_writes=on",
+        "synchronous_commit=on",
         "shared_buffers=128MB",
         "max_connections=200",
         "timezone=UTC",

@@ -204,7 +204,12 @@ impl<P: Provider> Lane<P> {
 
     /// Whether anything may be claimed or sent.
     fn is_allowed(&self) -> bool {
-        self.shared.settler.is_recording() && self.shared.licence.holds()
+        self.shared.settler.is_recording() && self.shared.licence.holds() && self.shared.store.may_send()
+    }
+
+    /// Before the next look when nothing may be sent: what an operator ends may last for long.
+    fn pause(&self) -> Duration {
+        if self.shared.store.may_send() { SHORT_PAUSE } else { self.shared.settings.tick }
     }
 
     /// How many rows may be taken now.
@@ -311,7 +316,7 @@ impl<P: Provider> Lane<P> {
                 continue;
             }
             if self.calls.len() >= self.calls_max || !self.is_allowed() {
-                return Instant::now() + SHORT_PAUSE;
+                return Instant::now() + self.pause();
             }
             let Ok(permit) = self.shared.calls.clone().try_acquire_owned() else {
                 return Instant::now() + SHORT_PAUSE;
@@ -377,7 +382,7 @@ impl<P: Provider> Lane<P> {
     /// When nothing is ready: a call that ends, a claim or a letter comes first, most of the time.
     fn next_look(&mut self) -> Instant {
         if !self.is_allowed() {
-            return Instant::now() + SHORT_PAUSE;
+            return Instant::now() + self.pause();
         }
         let now = self.shared.store.now();
         let gate = self.gatekeeper.gate().map(|gate| gate.until).filter(|until| *until > now);

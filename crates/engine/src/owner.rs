@@ -3,6 +3,8 @@
 //! Where anybody has work, each replica renews its lease and looks after the others several times a second; where nobody
 //! has, every few seconds, so that an idle installation asks its database next to nothing.
 
+mod away;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -194,6 +196,9 @@ impl<P: Provider> Owner<P> {
     }
 
     async fn renew(&mut self) {
+        if self.shared.store.clock().is_stepped() {
+            return self.leave_all();
+        }
         self.show_presence();
         self.unusable.retain(|_, since| since.elapsed() < UNUSABLE_LOOK);
         self.offered.retain(|_, at| at.elapsed() < OFFERED);

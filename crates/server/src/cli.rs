@@ -26,8 +26,10 @@ pub enum Command {
     Sandbox(SandboxArgs),
     /// Apply migrations.
     Migrate(MigrateArgs),
-    /// Check configuration, database, secrets, clock and reachability; exit code 1 if anything is wrong.
+    /// Check configuration, database, durability, secrets, clock and reachability; exit code 1 if anything is wrong.
     Check,
+    /// Find out with at most five calls to a number of yours how the provider answers a repeated messageId, and store it.
+    Probe(ProbeArgs),
     /// Administer workspaces, channels and access keys of a running gateway.
     Admin(AdminArgs),
 }
@@ -103,6 +105,23 @@ pub struct MigrateArgs {
     pub plan: bool,
 }
 
+/// Arguments of `probe`. The environment is that of `serve`.
+#[derive(Args, Debug)]
+pub struct ProbeArgs {
+    /// The channel whose number and key are used.
+    #[arg(long)]
+    pub channel: String,
+    /// The number that gets the messages.
+    #[arg(long)]
+    pub to: String,
+    /// The channel's workspace, where its id does not tell.
+    #[arg(long)]
+    pub workspace: Option<String>,
+    /// Print one line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of `admin`.
 #[derive(Args, Debug)]
 pub struct AdminArgs {
@@ -129,6 +148,10 @@ pub enum AdminSubject {
     /// Access keys of a workspace.
     #[command(subcommand)]
     Keys(KeyAct),
+    /// Tell whether sending is held, as after a restored backup.
+    SendingHold,
+    /// Let sending go on that is held because the database was put back in time or its clock was set.
+    ReleaseSending,
 }
 
 /// Acts on workspaces.

@@ -8,12 +8,16 @@ pub mod dev;
 
 pub mod migrate;
 
+pub mod probe;
+
 pub mod sandbox;
 
 pub mod serve;
 
 use std::io::Write;
 use std::process::ExitCode;
+
+use store::durability::UnsafeSetting;
 
 use crate::cli::{Cli, Command};
 use crate::config::{self, EXIT_CONFIG, Problems};
@@ -26,6 +30,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Sandbox(args) => sandbox::run(args).await,
         Command::Migrate(args) => migrate::run(&args).await,
         Command::Check => check::run().await,
+        Command::Probe(args) => probe::run(&args).await,
         Command::Admin(args) => admin::run(args).await,
     }
 }
@@ -46,6 +51,12 @@ fn start_logging(environment: &std::collections::BTreeMap<String, String>) -> Re
     let (filter, format) = config::read_logging(environment)?;
     crate::logging::start(&filter, format);
     Ok(())
+}
+
+/// What is wrong with settings of the database, unless it is allowed; how it can be is said with each.
+fn refusals(found: &[UnsafeSetting], is_allowed: bool) -> Problems {
+    let refused = found.iter().filter(|_| !is_allowed);
+    Problems(refused.map(|setting| format!("{setting}, or set TUMA_ALLOW_UNSAFE_DATABASE=true")).collect())
 }
 
 /// Says all problems of a configuration.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +14,7 @@ use store::connect::Database;
 use store::vault::{KEY_BYTES, Vault};
 
 use crate::logging::LogFormat;
+use crate::state_file::StateFile;
 
 /// Exit code of a wrong configuration (sysexits.h, `EX_CONFIG`).
 pub const EXIT_CONFIG: u8 = 78;
@@ -37,6 +39,7 @@ const fn variable(name: &'static str, default: Option<&'static str>, required: b
 /// All variables.
 pub const VARIABLES: &[Variable] = &[
     variable("TUMA_DATABASE_URL", None, true),
+    variable("TUMA_ALLOW_UNSAFE_DATABASE", Some("false"), false),
     variable("TUMA_LISTEN", Some("127.0.0.1:8080"), false),
     variable("TUMA_METRICS_LISTEN", Some("127.0.0.1:9464"), false),
     variable("TUMA_PUBLIC_URL", None, false),
@@ -44,6 +47,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("TUMA_ADMIN_TOKEN", None, true),
     variable("TUMA_SECRET_KEY", None, true),
     variable("TUMA_SECRET_KEY_PREVIOUS", None, false),
+    variable("TUMA_STATE_FILE", None, false),
     variable("TUMA_LOG", Some("info"), false),
     variable("TUMA_LOG_FORMAT", Some("text"), false),
 ];
@@ -63,6 +67,8 @@ pub struct Config {
     pub admin_token: SecretString,
     /// Secrets at rest.
     pub vault: Vault,
+    /// What remembers the database beyond the process.
+    pub state_file: Option<StateFile>,
 }
 
 /// What is wrong with a configuration, a line each.
@@ -127,6 +133,7 @@ pub fn read(environment: &BTreeMap<String, String>) -> Result<Config, Problems> 
         |url| Database::parse(url).map_err(|error| error.to_string()),
         &mut keep,
     );
+    let allowed = parsed(environment, "TUMA_ALLOW_UNSAFE_DATABASE", truth, &mut keep);
     let listen = parsed(environment, "TUMA_LISTEN", address, &mut keep);
     let metrics_listen = parsed(environment, "TUMA_METRICS_LISTEN", address, &mut keep);
     let lipachat_url = parsed(environment, "TUMA_LIPACHAT_URL", bare_url, &mut keep);
@@ -145,7 +152,11 @@ pub fn read(environment: &BTreeMap<String, String>) -> Result<Config, Problems> 
             if problems.is_empty() =>
         {
             let vault = Vault::new(&key, previous.as_ref());
-            Ok(Config { database, listen, metrics_listen, lipachat_url, admin_token, vault })
+            if allowed == Some(true) {
+                database.durability().allow();
+            }
+            let state_file = value(environment, "TUMA_STATE_FILE").map(|path| StateFile::at(Path::new(&path)));
+            Ok(Config { database, listen, metrics_listen, lipachat_url, admin_token, vault, state_file })
         }
         _ => Err(Problems(problems)),
     }
@@ -185,6 +196,10 @@ fn parsed<T>(
             None
         }
     }
+}
+
+fn truth(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| "must be true or false".to_owned())
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

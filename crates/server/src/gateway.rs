@@ -24,9 +24,9 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::health::{self, Health};
+use crate::memory;
+use crate::state_file::StateFile;
 
-/// Between two readings of the database's clock.
-const CLOCK_READING: Duration = Duration::from_secs(15);
 /// The head of a request must come within this time.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// An idle connection is kept for so long.
@@ -49,6 +49,8 @@ pub struct Settings {
     pub admin_token: SecretString,
     /// Times and bounds of the engine.
     pub engine: engine::Settings,
+    /// What remembers the database beyond the process, if anything does.
+    pub state_file: Option<StateFile>,
 }
 
 /// The gateway cannot start.
@@ -104,7 +106,7 @@ impl Gateway {
         };
         show_build(registry)?;
         health.serving(store.clone());
-        let clock = tokio::spawn(keep_clock(store.clone()));
+        let clock = tokio::spawn(memory::keep(store.clone(), settings.state_file));
         let serving = listen.map(|_| {
             let replica = ReplicaId(Uuid::new_v4());
             (replica, tokio::spawn(keep_serving(store.clone(), replica)))
@@ -182,16 +184,6 @@ fn start_api(
         .map_err(failed)?;
     let address = server.addrs().first().copied().unwrap_or(listen);
     Ok((address, health::spawn(server.run())))
-}
-
-/// Renews the reading of the database's clock.
-async fn keep_clock(store: Store) {
-    loop {
-        tokio::time::sleep(CLOCK_READING).await;
-        if let Err(error) = store.read_clock().await {
-            tracing::debug!(%error, "the database's clock cannot be read");
-        }
-    }
 }
 
 /// Notes again and again that this process answers requests, which also tells how many do.

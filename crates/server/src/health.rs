@@ -73,6 +73,9 @@ impl Health {
             state.store.clone()
         };
         let Some(store) = store else { return Err("starting".to_owned()) };
+        if !store.database().durability().holds() {
+            return Err("the database may lose what it acknowledges".to_owned());
+        }
         let found = match store.is_migrated().await {
             Ok(true) => Ok(()),
             Ok(false) => Err("migrations are pending".to_owned()),
@@ -83,6 +86,15 @@ impl Health {
         };
         self.0.state.write().unwrap_or_else(PoisonError::into_inner).looked = Some((Instant::now(), found.clone()));
         found
+    }
+
+    /// What an operator should know of a process that is ready.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(store) = &state.store else { return Vec::new() };
+        let found = store.database().durability().found().into_iter().map(|setting| setting.to_string());
+        found.chain(store.stops().into_iter().map(|stop| stop.to_string())).collect()
     }
 
     fn metrics(&self) -> Result<Vec<u8>, prometheus::Error> {
@@ -138,7 +150,10 @@ async fn show_alive() -> HttpResponse {
 
 async fn show_ready(health: Data<Health>) -> HttpResponse {
     match health.ready().await {
-        Ok(()) => HttpResponse::Ok().json(json!({ "status": "ready" })),
+        Ok(()) => match health.warnings() {
+            warnings if warnings.is_empty() => HttpResponse::Ok().json(json!({ "status": "ready" })),
+            warnings => HttpResponse::Ok().json(json!({ "status": "ready", "warnings": warnings })),
+        },
         Err(reason) => HttpResponse::ServiceUnavailable().json(json!({ "status": "not ready", "reason": reason })),
     }
 }

@@ -13,7 +13,13 @@ pub mod logging;
 
 pub mod health;
 
+pub mod state_file;
+
+pub mod memory;
+
 pub mod gateway;
+
+pub mod probe;
 
 pub mod signals;
 

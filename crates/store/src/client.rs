@@ -13,6 +13,7 @@ use tokio_postgres::types::ToSql;
 use crate::clock::DatabaseClock;
 use crate::connect::Database;
 use crate::error::Error;
+use crate::installation::Memory;
 use crate::metrics::Metrics;
 use crate::serving::Count;
 use crate::vault::Vault;
@@ -28,14 +29,15 @@ pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 pub struct Store {
     pool: Pool,
     database: Database,
-    clock: DatabaseClock,
+    pub(crate) clock: DatabaseClock,
+    pub(crate) memory: Memory,
     pub(crate) vault: Vault,
     pub(crate) metrics: Metrics,
     pub(crate) serving: Count,
 }
 
 const READ_CLOCK: &str = "-- store.client.read_clock
-SELECT clock_timestamp()";
+SELECT clock_timestamp(), current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit')";
 
 const SERVER_VERSION: &str = "-- store.client.server_version
 SELECT current_setting('server_version_num')::integer";
@@ -50,8 +52,8 @@ impl Store {
     /// When the database cannot be reached.
     pub async fn connect(database: Database, pool_size: usize, vault: Vault, metrics: Metrics) -> Result<Self, Error> {
         let pool = database.pool(pool_size)?;
-        let clock = DatabaseClock::new(Timestamp::UNIX_EPOCH, Instant::now());
-        let store = Self { pool, database, clock, vault, metrics, serving: Count::default() };
+        let (clock, memory) = (DatabaseClock::unset(), Memory::default());
+        let store = Self { pool, database, clock, memory, vault, metrics, serving: Count::default() };
         // Of two the better one counts.
         store.read_clock().await?;
         store.read_clock().await?;
@@ -82,7 +84,7 @@ impl Store {
         *self.vault.cursor_key()
     }
 
-    /// Renews the reading of the database's clock.
+    /// Renews the reading of the database's clock, and of what keeps its commits.
     ///
     /// # Errors
     /// When the database cannot be reached.
@@ -95,7 +97,9 @@ impl Store {
             let statement = client.prepare_cached(READ_CLOCK).await.map_err(of_statement)?;
             let asked_at = Instant::now();
             let row = client.query_one(&statement, &[]).await.map_err(of_statement)?;
-            Ok((get::<Timestamp>(&row, 0)?, asked_at, Instant::now()))
+            let answered_at = Instant::now();
+            self.database.durability().note([get(&row, 1)?, get(&row, 2)?, get(&row, 3)?]);
+            Ok((get::<Timestamp>(&row, 0)?, asked_at, answered_at))
         };
         let started = Instant::now();
         let result = match tokio::time::timeout(ANSWER_WAIT, reading).await {
@@ -105,6 +109,7 @@ impl Store {
         self.observe(name, started, &result);
         let (database, asked_at, answered_at) = result?;
         self.clock.take(database, asked_at, answered_at);
+        self.show_stops();
         Ok(database)
     }
 
@@ -194,8 +199,18 @@ impl Store {
 }
 
 async fn run(client: &Object, name: &'static str, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, Error> {
-    let statement = client.prepare_cached(sql).await.map_err(|error| unsent(Error::of_statement(name, error)))?;
-    client.query(&statement, params).await.map_err(|error| Error::of_statement(name, error))
+    let unprepared = |error| unsent(Error::of_statement(name, error));
+    let statement = client.prepare_cached(sql).await.map_err(unprepared)?;
+    match client.query(&statement, params).await {
+        Err(error) if crate::error::is_stale_plan(&error) => {
+            // A newer version changed a column's type: refused before it ran, so it may run once more.
+            client.statement_cache.clear();
+            let statement = client.prepare_cached(sql).await.map_err(unprepared)?;
+            client.query(&statement, params).await
+        }
+        answered => answered,
+    }
+    .map_err(|error| Error::of_statement(name, error))
 }
 
 /// Before the statement or the commit is sent, whatever went wrong, nothing was done.

@@ -5,7 +5,11 @@
 //! its answer came, so the clock is never ahead of the database's, and nothing is sent early; it is behind by the way of
 //! the answer at most. A slow reading therefore does not replace a better one, unless that one has become old: two crystals
 //! drift apart.
+//!
+//! A reading that differs by more than a bound from what is expected is not taken over: the database's clock was set, or
+//! this process stood still. The clock goes on as it was, so that nothing falls due by it, and says that it does.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -28,9 +32,44 @@ impl Reading {
     }
 }
 
+/// A clock that is set by more is not followed: everything that waits would fall due at once.
+const STEP_MAX: Duration = Duration::from_secs(10);
+/// A clock that is back within this is followed again.
+const STEP_OVER: Duration = Duration::from_secs(2);
+
+/// What is known of the database's clock.
+struct State {
+    kept: Reading,
+    /// Whether the next reading is believed, whatever it shows.
+    is_believing: bool,
+    /// Steps beyond this are not followed.
+    step_max: Duration,
+}
+
+impl State {
+    /// How far a reading is from what is expected, beyond what the way of the answer explains: positive is ahead.
+    fn deviation(&self, database: Timestamp, asked_at: Instant, answered_at: Instant) -> SignedDuration {
+        let ahead = database.duration_since(self.kept.at(answered_at));
+        let behind = database.duration_since(self.kept.at(asked_at));
+        if ahead.is_positive() {
+            ahead
+        } else if behind.is_negative() {
+            behind
+        } else {
+            SignedDuration::ZERO
+        }
+    }
+}
+
 /// A clock that shows the database's time.
 #[derive(Clone)]
-pub struct DatabaseClock(Arc<RwLock<Reading>>);
+pub struct DatabaseClock(Arc<Shared>);
+
+struct Shared {
+    state: RwLock<State>,
+    /// Whether the last reading was not followed; asked before every call.
+    is_stepped: AtomicBool,
+}
 
 impl std::fmt::Debug for DatabaseClock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -42,20 +81,66 @@ impl DatabaseClock {
     /// A clock that showed `database` at the instant `here`.
     #[must_use]
     pub fn new(database: Timestamp, here: Instant) -> Self {
-        Self(Arc::new(RwLock::new(Reading { database, here })))
+        let state = State { kept: Reading { database, here }, is_believing: false, step_max: STEP_MAX };
+        Self(Arc::new(Shared { state: RwLock::new(state), is_stepped: AtomicBool::new(false) }))
+    }
+
+    /// A clock that has not been set yet.
+    pub(crate) fn unset() -> Self {
+        let clock = Self::new(Timestamp::UNIX_EPOCH, Instant::now());
+        clock.believe_next();
+        clock
+    }
+
+    /// Follows steps up to another bound, as where a test moves the database's clock.
+    pub fn follow_up_to(&self, step: Duration) {
+        self.0.state.write().unwrap_or_else(PoisonError::into_inner).step_max = step;
+    }
+
+    /// Whether the database's clock is not where it was expected, and is not followed.
+    #[must_use]
+    pub fn is_stepped(&self) -> bool {
+        self.0.is_stepped.load(Ordering::Relaxed)
+    }
+
+    /// The next reading is believed, whatever it shows: an operator said so.
+    pub(crate) fn believe_next(&self) {
+        self.0.state.write().unwrap_or_else(PoisonError::into_inner).is_believing = true;
     }
 
     /// The database's time, to the microsecond, as it is stored.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        let now = self.0.read().unwrap_or_else(PoisonError::into_inner).at(Instant::now());
+        let now = self.0.state.read().unwrap_or_else(PoisonError::into_inner).kept.at(Instant::now());
         Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
 
     /// Takes in a reading that was asked for at one instant and answered at another, if it is better than the last one, or
-    /// the last one is old or cannot be right any more because the database's clock was set back.
+    /// the last one is old or cannot be right any more because the database's clock was set back. One that is too far away is
+    /// not taken in.
     pub fn take(&self, database: Timestamp, asked_at: Instant, answered_at: Instant) {
-        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
+        let deviation = state.deviation(database, asked_at, answered_at);
+        let bound = if self.is_stepped() { state.step_max.min(STEP_OVER) } else { state.step_max };
+        let is_stepped = !state.is_believing && deviation.unsigned_abs() > bound;
+        if self.0.is_stepped.swap(is_stepped, Ordering::Relaxed) != is_stepped {
+            if is_stepped {
+                tracing::error!(
+                    seconds = deviation.as_secs_f64(),
+                    "the database's clock was set, or this process stood still; it sends nothing"
+                );
+            } else {
+                tracing::info!("the database's clock is followed again");
+            }
+        }
+        if is_stepped {
+            return;
+        }
+        let State { kept, is_believing, .. } = &mut *state;
+        if std::mem::take(is_believing) {
+            *kept = Reading { database, here: answered_at };
+            return;
+        }
         let (is_old, shown) = (answered_at.saturating_duration_since(kept.here) > KEPT, kept.at(answered_at));
         let way = SignedDuration::try_from(answered_at - asked_at).unwrap_or(SignedDuration::MAX);
         let is_ahead = shown.duration_since(database) > way;
@@ -73,15 +158,61 @@ mod tests {
         Timestamp::from_second(second).expect("an instant")
     }
 
-    /// What a clock shows so long after it was made, which showed 1000 s then and took in a reading.
+    /// What a clock shows so long after it was made, which showed 1000 s then and took in a reading. It follows any step.
     #[track_caller]
     fn check(asked_seconds: u64, answered_seconds: u64, database_seconds: i64, expected_seconds: i64) {
         let here = Instant::now();
         let clock = DatabaseClock::new(second(1_000), here);
+        clock.follow_up_to(Duration::MAX);
         let after = |seconds| here + Duration::from_secs(seconds);
         clock.take(second(database_seconds), after(asked_seconds), after(answered_seconds));
-        let shown = clock.0.read().expect("no panic").at(after(answered_seconds));
+        let shown = clock.shown_at(after(answered_seconds));
         assert_eq!(shown, second(expected_seconds));
+    }
+
+    impl DatabaseClock {
+        fn shown_at(&self, now: Instant) -> Timestamp {
+            self.0.state.read().expect("no panic").kept.at(now)
+        }
+    }
+
+    /// Whether a clock that shows 1000 s at first is stepped after each of these readings: asked and answered after so many
+    /// seconds, and what was read.
+    #[track_caller]
+    fn check_steps(readings: &[(u64, u64, i64, bool)]) -> (DatabaseClock, Instant) {
+        let here = Instant::now();
+        let clock = DatabaseClock::new(second(1_000), here);
+        let after = |seconds| here + Duration::from_secs(seconds);
+        for (asked, answered, database, expected) in readings {
+            clock.take(second(*database), after(*asked), after(*answered));
+            assert_eq!(clock.is_stepped(), *expected, "after {answered} s, at {database}");
+        }
+        (clock, here)
+    }
+
+    #[test]
+    fn a_step_of_more_than_ten_seconds_is_not_followed_either_way_until_the_clock_is_back() {
+        let ahead = check_steps(&[(15, 15, 1_025, false), (30, 30, 4_640, true), (45, 45, 4_655, true)]).0;
+        assert!(ahead.is_stepped());
+        check_steps(&[(15, 15, 1_005, false), (30, 30, -2_600, true), (45, 45, 1_032, true), (60, 60, 1_052, false)]);
+        let (clock, here) = check_steps(&[(15, 15, 4_615, true), (30, 30, 1_033, true), (45, 45, 1_046, false)]);
+        assert_eq!(clock.shown_at(here + Duration::from_secs(45)), second(1_046));
+    }
+
+    #[test]
+    fn the_way_of_an_answer_is_no_step() {
+        check_steps(&[(15, 45, 1_015, false), (60, 90, 1_090, false), (100, 160, 1_130, false)]);
+    }
+
+    #[test]
+    fn what_is_held_shows_the_time_that_was_expected_until_it_is_told_to_believe() {
+        let (clock, here) = check_steps(&[(15, 15, 4_615, true), (1_000, 1_000, 5_600, true)]);
+        let after = |seconds| here + Duration::from_secs(seconds);
+        assert_eq!(clock.shown_at(after(1_000)), second(2_000));
+        clock.believe_next();
+        clock.take(second(5_615), after(1_015), after(1_015));
+        assert!(!clock.is_stepped());
+        assert_eq!(clock.shown_at(after(1_015)), second(5_615));
     }
 
     #[test]

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use rustls::{ClientConfig, RootCertStore};
-use tokio_postgres::AsyncMessage;
 use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::{AsyncMessage, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::durability::Durability;
 use crate::error::Error;
 
 /// Connections of one process; a few writers and readers keep two cores busy.
@@ -32,6 +33,7 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 pub struct Database {
     config: tokio_postgres::Config,
     tls: MakeRustlsConnect,
+    durability: Durability,
 }
 
 impl std::fmt::Debug for Database {
@@ -66,7 +68,14 @@ impl Database {
             .tcp_user_timeout(TCP_USER_TIMEOUT)
             .keepalives_idle(KEEPALIVE_IDLE)
             .application_name("tuma");
-        Ok(Self { config, tls: MakeRustlsConnect::new(tls_config()?) })
+        let tls = MakeRustlsConnect::new(tls_config()?);
+        Ok(Self { config, tls, durability: Durability::default() })
+    }
+
+    /// Whether it keeps what it acknowledges.
+    #[must_use]
+    pub fn durability(&self) -> &Durability {
+        &self.durability
     }
 
     /// A pool over the database; makes no connection yet.
@@ -79,13 +88,17 @@ impl Database {
             self.tls.clone(),
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
+        let durability = self.durability.clone();
         Pool::builder(manager)
             .max_size(size)
             .wait_timeout(Some(POOL_WAIT))
             .create_timeout(Some(CONNECT_TIMEOUT))
             .recycle_timeout(Some(RECYCLE_TIMEOUT))
             .runtime(Runtime::Tokio1)
-            .post_create(Hook::async_fn(|client, _| Box::pin(prefer_indexes(client))))
+            .post_create(Hook::async_fn(move |client, _| {
+                let durability = durability.clone();
+                Box::pin(async move { begin_session(client, &durability).await })
+            }))
             .build()
             .map_err(|error| Error::Configuration(error.to_string()))
     }
@@ -132,12 +145,22 @@ impl Database {
 
 // A statement is planned once, often while its table is empty or nothing is known of it yet, and then finds a million rows:
 // the plan must not be one that reads all of them. Compiling pays for no statement of ours.
-const PREFER_INDEXES: &str = "-- store.connect.prefer_indexes
-SELECT set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)";
+const BEGIN_SESSION: &str = "-- store.connect.begin_session
+SELECT current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),
+    set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)";
 
-async fn prefer_indexes(client: &ClientWrapper) -> Result<(), HookError> {
-    let asked = tokio::time::timeout(RECYCLE_TIMEOUT, client.batch_execute(PREFER_INDEXES)).await;
-    asked.map_err(|_| HookError::message("no answer on a new connection"))?.map_err(HookError::Backend)
+/// A session that would acknowledge what may be lost is not used: a role's or database's setting holds for new ones only,
+/// so the others know nothing of it.
+async fn begin_session(client: &ClientWrapper, durability: &Durability) -> Result<(), HookError> {
+    let asked = tokio::time::timeout(RECYCLE_TIMEOUT, client.simple_query(BEGIN_SESSION)).await;
+    let answer = asked.map_err(|_| HookError::message("no answer on a new connection"))?.map_err(HookError::Backend)?;
+    let row = answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some([row.get(0)?, row.get(1)?, row.get(2)?]),
+        _ => None,
+    });
+    let values = row.ok_or_else(|| HookError::message("no settings of a new connection"))?;
+    durability.note(values);
+    durability.check().map_err(|error| HookError::message(error.to_string()))
 }
 
 fn is_this_machine(host: &Host) -> bool {

@@ -54,7 +54,7 @@ impl Error {
         if *state == SqlState::UNIQUE_VIOLATION {
             return Self::Exists;
         }
-        if is_passing(state) {
+        if is_passing(state) || is_stale_plan(&source) {
             return Self::Unavailable(format!("{statement}: {}", chain(&source)));
         }
         Self::Refused { statement, source }
@@ -86,6 +86,13 @@ fn is_passing(state: &SqlState) -> bool {
     let is_passing = is_of_class || *state == SqlState::READ_ONLY_SQL_TRANSACTION;
     // A lock that others hold; a month that was made at this moment: its rows no longer belong into the default partition.
     is_passing || *state == SqlState::LOCK_NOT_AVAILABLE || *state == SqlState::CHECK_VIOLATION
+}
+
+/// Whether a prepared statement was refused because the type of a column it answers has changed since.
+pub(crate) fn is_stale_plan(error: &tokio_postgres::Error) -> bool {
+    // Several refusals have the code, and the text is in the server's language.
+    let routine = error.as_db_error().and_then(tokio_postgres::error::DbError::routine);
+    error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) && routine == Some("RevalidateCachedQuery")
 }
 
 /// An error with its causes in one line.

@@ -93,12 +93,17 @@ pub struct Hold<'a> {
 const OTHER: i16 = 0;
 const OWNED: i16 = 1;
 const SHARES: i16 = 2;
+const INSTALLATION: i16 = 3;
 
-// A channel that another replica takes at the same time is skipped, or found to have another epoch.
+// A channel that another replica takes at the same time is skipped, or found to have another epoch. In a database that is older
+// than this replica remembers nothing is renewed or taken.
 const HOLD: &str = "-- store.lease.hold
-WITH own AS (
+WITH given AS MATERIALIZED (
+    SELECT held_reason IS NOT NULL AS is_held, (releases, lived_seconds) >= ($10::bigint, $11::float8) AS is_ours
+    FROM installation
+), own AS (
     INSERT INTO replicas (replica_id, has_presence, lease_expires_at, is_busy)
-    VALUES ($1, false, clock_timestamp() + make_interval(secs => $2), $5)
+    SELECT $1::uuid, false, clock_timestamp() + make_interval(secs => $2), $5::boolean FROM given WHERE is_ours
     ON CONFLICT (replica_id) DO UPDATE SET seen_at = clock_timestamp(), lease_expires_at = excluded.lease_expires_at,
         is_busy = excluded.is_busy
 ), others AS MATERIALIZED (
@@ -138,7 +143,7 @@ WITH own AS (
     AND (a.first_channel = a.channel_id OR a.first_owner = $1)
 ), takeable AS MATERIALIZED (
     SELECT f.workspace_id, f.channel_id, f.revision, f.account_id, f.account_limit, f.sent_until FROM channel_leases l JOIN free f ON f.workspace_id = l.workspace_id AND f.channel_id = l.channel_id
-    WHERE l.epoch = f.epoch AND l.replica_id IS NOT DISTINCT FROM f.replica_id
+    WHERE l.epoch = f.epoch AND l.replica_id IS NOT DISTINCT FROM f.replica_id AND (SELECT is_ours FROM given)
     AND (f.first_channel <> f.channel_id OR f.left_at < clock_timestamp() - make_interval(secs => $8)
         OR (SELECT f.place + s.own <= ceil(s.channels::float8 / s.replicas) FROM shares s))
     ORDER BY l.channel_id FOR UPDATE OF l SKIP LOCKED
@@ -163,7 +168,9 @@ UNION ALL
 SELECT 1::smallint, t.workspace_id, t.channel_id, t.epoch, t.revision, t.rest, t.account_id, t.account_limit, NULL, false, false
 FROM taken t
 UNION ALL
-SELECT 2::smallint, NULL, NULL, s.channels, s.replicas, 0, NULL, NULL, NULL, false, false FROM shares s";
+SELECT 2::smallint, NULL, NULL, s.channels, s.replicas, 0, NULL, NULL, NULL, false, false FROM shares s
+UNION ALL
+SELECT 3::smallint, NULL, NULL, 0, 0, 0, NULL, NULL, NULL, g.is_ours, g.is_held FROM given g";
 
 const RELEASE: &str = "-- store.lease.release
 UPDATE channel_leases SET replica_id = NULL, free_since = clock_timestamp() WHERE replica_id = $1 AND channel_id = ANY ($2)";
@@ -175,8 +182,9 @@ impl Store {
     /// Renews the lease of a replica and takes channels that are free; answers all that it owns now.
     ///
     /// # Errors
-    /// When the database cannot be used: then the lease was not renewed for sure.
+    /// When the database cannot be used, or was put back in time: then the lease was not renewed for sure.
     pub async fn hold_leases(&self, hold: Hold<'_>) -> Result<Held, Error> {
+        let (releases, oldest) = self.memory.oldest();
         let unusable: Vec<Uuid> = hold.unusable.iter().map(|channel| channel.0).collect();
         let suspects: Vec<Uuid> = hold.suspects.iter().map(|other| other.replica.0).collect();
         let seen_at: Vec<Timestamp> = hold.suspects.iter().map(|other| other.seen_at).collect();
@@ -193,9 +201,18 @@ impl Store {
                     &seen_at,
                     &LEFT_FREE.as_secs_f64(),
                     &RATE_WINDOW.as_secs_f64(),
+                    &releases,
+                    &oldest,
                 ],
             )
             .await?;
+        let (is_ours, is_held) = installation(&rows)?;
+        if !is_ours || is_held != self.memory.is_held() {
+            self.live().await?;
+        }
+        if !is_ours {
+            return Err(Error::Unavailable("the database is older than what was seen of it".to_owned()));
+        }
         held(&rows)
     }
 
@@ -217,6 +234,16 @@ impl Store {
     }
 }
 
+/// Whether the database is no older than what is remembered, and whether the installation is held.
+fn installation(rows: &[Row]) -> Result<(bool, bool), Error> {
+    for row in rows {
+        if get::<i16>(row, 0)? == INSTALLATION {
+            return Ok((get(row, 9)?, get(row, 10)?));
+        }
+    }
+    Err(Error::corrupt("the installation has no row"))
+}
+
 fn held(rows: &[Row]) -> Result<Held, Error> {
     let mut held = Held::default();
     let mut share = usize::MAX;
@@ -230,6 +257,7 @@ fn held(rows: &[Row]) -> Result<Held, Error> {
             }),
             OWNED => held.leases.push(lease(row)?),
             SHARES => share = self::share(get(row, 3)?, get(row, 4)?)?,
+            INSTALLATION => {}
             kind => return Err(Error::corrupt(format!("kind {kind} of a row"))),
         }
     }

@@ -10,6 +10,8 @@ pub mod error;
 
 pub mod connect;
 
+pub mod durability;
+
 pub mod migrate;
 
 pub mod clock;
@@ -21,6 +23,10 @@ pub mod vault;
 mod client;
 
 pub use client::Store;
+
+pub mod installation;
+
+pub mod stop;
 
 pub mod workspace;
 
@@ -51,6 +57,8 @@ pub mod serving;
 pub mod lease;
 
 pub mod gate;
+
+pub mod probe;
 
 pub mod quiet_hours;
 

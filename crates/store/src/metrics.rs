@@ -1,8 +1,11 @@
 //! What the store shows to Prometheus.
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, exponential_buckets,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, exponential_buckets,
 };
+
+use crate::durability::{SETTINGS, UnsafeSetting};
+use crate::stop::Stop;
 
 /// Metrics of the store.
 #[derive(Clone, Debug)]
@@ -15,6 +18,10 @@ pub struct Metrics {
     pub accept_batch_size: Histogram,
     /// Claimed rows that could not be read: written by a newer version, or damaged.
     pub unreadable_rows: IntCounter,
+    /// 1 for each setting of the database with which it may lose what it acknowledged, allowed or not.
+    pub database_unsafe: IntGaugeVec,
+    /// 1 for each reason for which this process sends nothing at all.
+    pub sending_held: IntGaugeVec,
 }
 
 impl Metrics {
@@ -39,10 +46,42 @@ impl Metrics {
         )?;
         let unreadable_rows =
             IntCounter::new("tuma_unreadable_rows_total", "Claimed rows that could not be read, and were left")?;
+        let database_unsafe = IntGaugeVec::new(
+            Opts::new(
+                "tuma_database_unsafe",
+                "Settings with which the database may lose what it acknowledged: 1 is unsafe",
+            ),
+            &["setting"],
+        )?;
+        let sending_held = IntGaugeVec::new(
+            Opts::new("tuma_sending_held", "Reasons for which this process sends nothing at all: 1 holds"),
+            &["reason"],
+        )?;
+        for stop in Stop::ALL {
+            sending_held.with_label_values(&[stop.as_str()]).set(0);
+        }
+        registry.register(Box::new(database_unsafe.clone()))?;
+        registry.register(Box::new(sending_held.clone()))?;
         registry.register(Box::new(unreadable_rows.clone()))?;
         registry.register(Box::new(statement_seconds.clone()))?;
         registry.register(Box::new(statement_errors.clone()))?;
         registry.register(Box::new(accept_batch_size.clone()))?;
-        Ok(Self { statement_seconds, statement_errors, accept_batch_size, unreadable_rows })
+        let metrics = Self {
+            statement_seconds,
+            statement_errors,
+            accept_batch_size,
+            unreadable_rows,
+            database_unsafe,
+            sending_held,
+        };
+        metrics.show_unsafe(&[]);
+        Ok(metrics)
+    }
+
+    pub(crate) fn show_unsafe(&self, found: &[UnsafeSetting]) {
+        for name in SETTINGS {
+            let is_unsafe = found.iter().any(|setting| setting.name == name);
+            self.database_unsafe.with_label_values(&[name]).set(i64::from(is_unsafe));
+        }
     }
 }

@@ -130,7 +130,7 @@ WITH input AS MATERIALIZED (
     JOIN channel_leases l ON l.workspace_id = i.workspace_id AND l.channel_id = i.channel_id
         AND l.replica_id = $8 AND l.epoch = i.epoch
     JOIN replicas r ON r.replica_id = l.replica_id AND r.lease_expires_at > clock_timestamp()
-    WHERE NOT EXISTS (
+    WHERE NOT EXISTS (SELECT 1 FROM installation WHERE held_reason IS NOT NULL) AND NOT EXISTS (
         SELECT 1 FROM pauses p WHERE p.workspace_id = i.workspace_id AND p.ended_at IS NULL AND coalesce(p.until, 'infinity') > $9
         AND (p.scope = 'workspace' OR p.channel_id = i.channel_id)
     )
@@ -163,6 +163,7 @@ const CLAIM_EXPIRED: &str = "-- store.outbox.claim_expired
 WITH due AS MATERIALIZED (
     SELECT message_id, due_at, due_reason FROM outbox
     WHERE channel_id = $2 AND expires_at <= $5 AND (claimed_until IS NULL OR claimed_until <= $5)
+    AND NOT EXISTS (SELECT 1 FROM installation WHERE held_reason IS NOT NULL)
     AND EXISTS (SELECT 1 FROM channel_leases l JOIN replicas r ON r.replica_id = l.replica_id
         WHERE l.workspace_id = $1 AND l.channel_id = $2 AND l.replica_id = $3 AND l.epoch = $4
         AND r.lease_expires_at > clock_timestamp())

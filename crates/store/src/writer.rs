@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::accept::{Accepted, NewMessage};
 use crate::client::Store;
+use crate::durability::Durability;
 use crate::error::Error;
 
 /// Messages in one commit; more do not make it cheaper.
@@ -39,7 +40,10 @@ struct Request {
 
 /// Takes accepts and answers each after its commit. Cheap to clone; the tasks end when the last one is dropped.
 #[derive(Clone, Debug)]
-pub struct AcceptWriter(mpsc::Sender<Request>);
+pub struct AcceptWriter {
+    sender: mpsc::Sender<Request>,
+    durability: Durability,
+}
 
 impl AcceptWriter {
     /// Starts the writer's tasks.
@@ -62,7 +66,7 @@ impl AcceptWriter {
                 }
             });
         }
-        Self(sender)
+        Self { sender, durability: store.database().durability().clone() }
     }
 
     /// Stores messages together: all of them in one commit, or none. Returns after the commit.
@@ -71,10 +75,13 @@ impl AcceptWriter {
     /// [`Error::Unavailable`]: surely not stored. [`Error::Unknown`]: perhaps stored; repeating with the same
     /// deduplication key tells.
     pub async fn accept(&self, messages: Vec<NewMessage>) -> Result<Vec<Accepted>, Error> {
+        self.durability.check()?;
         let (answer, answered) = oneshot::channel();
         let deadline = Instant::now() + ACCEPT_DEADLINE;
         let request = Request { messages, deadline, answer };
-        self.0.try_send(request).map_err(|_| Error::Unavailable("too many messages wait to be stored".to_owned()))?;
+        self.sender
+            .try_send(request)
+            .map_err(|_| Error::Unavailable("too many messages wait to be stored".to_owned()))?;
         match tokio::time::timeout_at(deadline, answered).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Error::Unknown("the writer stopped".to_owned())),

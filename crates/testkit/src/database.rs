@@ -54,6 +54,77 @@ impl TestDatabase {
     }
 }
 
+/// `current_setting()` and `pg_settings` as all see them who connect from now on.
+const PRETEND: &str = "CREATE SCHEMA pretended;
+    CREATE TABLE pretended.pg_settings AS SELECT name, setting, source FROM pg_catalog.pg_settings;
+    CREATE FUNCTION pretended.current_setting(asked text) RETURNS text LANGUAGE sql VOLATILE AS
+        'SELECT setting FROM pretended.pg_settings WHERE name = asked';
+    DO 'BEGIN EXECUTE format(''ALTER DATABASE %I SET search_path = pretended, public, pg_catalog'', current_database()); END'";
+
+impl TestDatabase {
+    /// From now on new sessions see settings of the server that [`TestDatabase::pretend_setting`] changes: the server is the
+    /// other tests', too.
+    pub async fn pretend_settings(&self) {
+        self.execute(PRETEND).await;
+    }
+
+    /// Gives a setting another value, as far as it is seen.
+    pub async fn pretend_setting(&self, name: &str, value: &str) {
+        let sql = format!(
+            "UPDATE pretended.pg_settings SET setting = '{value}', source = 'configuration file' WHERE name = '{name}'"
+        );
+        self.execute(&sql).await;
+    }
+
+    /// Ends all other sessions.
+    pub async fn cut_sessions(&self) {
+        self.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        .await;
+    }
+}
+
+/// `clock_timestamp()` as all see it who connect from now on, and the server's identifier.
+const PRETEND_CLOCK: &str = "CREATE SCHEMA set_clock;
+    CREATE TABLE set_clock.by (seconds bigint NOT NULL, server bigint NOT NULL);
+    INSERT INTO set_clock.by SELECT 0, system_identifier FROM pg_control_system();
+    CREATE FUNCTION set_clock.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+        'SELECT pg_catalog.clock_timestamp() + (SELECT seconds FROM set_clock.by) * interval ''1 second''';
+    CREATE FUNCTION set_clock.pg_control_system(OUT system_identifier bigint) LANGUAGE sql VOLATILE AS
+        'SELECT server FROM set_clock.by';
+    DO 'BEGIN EXECUTE format(''ALTER DATABASE %I SET search_path = set_clock, public, pg_catalog'', current_database()); END'";
+
+impl TestDatabase {
+    /// From now on new sessions see a clock and a server that [`TestDatabase::set_clock`] and
+    /// [`TestDatabase::move_to_server`] change.
+    pub async fn pretend_clock(&self) {
+        self.execute(PRETEND_CLOCK).await;
+    }
+
+    /// Sets the clock so many seconds ahead of the real one.
+    pub async fn set_clock(&self, seconds: i64) {
+        self.execute(&format!("UPDATE set_clock.by SET seconds = {seconds}")).await;
+    }
+
+    /// Moves the database to another server, as far as is seen.
+    pub async fn move_to_server(&self, identifier: i64) {
+        self.execute(&format!("UPDATE set_clock.by SET server = {identifier}")).await;
+    }
+
+    /// Puts the database back by so many seconds of the installation's life, as a backup of then does: every lease of then has
+    /// lapsed, and every session is cut.
+    pub async fn put_back(&self, seconds: u32) {
+        self.execute(&format!(
+            "UPDATE installation SET lived_seconds = lived_seconds - {seconds}, held_reason = NULL, held_since = NULL;
+             UPDATE replicas SET lease_expires_at = clock_timestamp() - interval '1 hour'"
+        ))
+        .await;
+        self.cut_sessions().await;
+    }
+}
+
 /// A migrated database that no other test uses.
 pub async fn database() -> TestDatabase {
     let url = fresh(Some(TEMPLATE)).await;

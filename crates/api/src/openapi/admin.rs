@@ -130,6 +130,30 @@ pub(crate) struct Erasure {
     is_complete: bool,
 }
 
+/// Whether sending is held for the whole installation.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SendingHold {
+    /// Whether it is held.
+    held: bool,
+    /// Why; `null` while it is not held.
+    #[schema(required = true)]
+    reason: Option<SendingHoldReason>,
+    /// Since when; `null` while it is not held.
+    #[schema(required = true, format = DateTime)]
+    since: Option<String>,
+}
+
+/// Why sending is held.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SendingHoldReason {
+    /// The database is older than what a process remembers: it was restored from a backup.
+    Restored,
+    /// The database is on another server than before.
+    OtherServer,
+}
+
 /// A channel to make.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -197,6 +221,20 @@ pub(crate) struct ChannelChange {
     on_unknown: Option<OnUnknown>,
 }
 
+/// How Lipachat answers an id that it has seen.
+#[derive(ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Duplicates {
+    /// With the first result.
+    Same,
+    /// By refusing it.
+    Error,
+    /// By sending a second time.
+    Second,
+    /// In no way that can be relied upon.
+    Unclear,
+}
+
 /// A channel, as its operator sees it.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -235,6 +273,12 @@ pub(crate) struct OperatedChannel {
     backlog_max: i64,
     /// What is done with a message that may have been sent, when no answer tells.
     on_unknown: OnUnknown,
+    /// How Lipachat answers an id that it has seen, as `tuma probe` found out; `null` where it was not asked.
+    #[schema(required = true)]
+    duplicates: Option<Duplicates>,
+    /// When that was found out.
+    #[schema(required = true, format = DateTime)]
+    duplicates_probed_at: Option<String>,
     /// When it was made.
     #[schema(format = DateTime)]
     created_at: String,

@@ -70,6 +70,8 @@ const EVERYWHERE: [&str; 2] = ["x-request-id", "messagebird-request-id"];
         admin::access_keys::list_access_keys,
         admin::access_keys::revoke_access_key,
         admin::erasures::erase_recipient,
+        admin::sending::get_hold,
+        admin::sending::release,
         docs::get_document,
         docs::get_page,
         docs::get_file,
@@ -81,7 +83,7 @@ const EVERYWHERE: [&str; 2] = ["x-request-id", "messagebird-request-id"];
         (name = "Channels", description = "Channels, their contacts, tags."),
         (name = "Quiet hours", description = "When messages of some use cases are not sent."),
         (name = "Pauses", description = "What is accepted and not sent for a while."),
-        (name = "Admin", description = "Workspaces, channels, access keys, erasures; opened by the admin token."),
+        (name = "Admin", description = "Workspaces, channels, access keys, erasures, the hold of sending; opened by the admin token."),
         (name = "Documentation", description = "This document."),
     )
 )]

@@ -157,6 +157,10 @@ group! {
     AdminReadErrors: 401, 404, 422, 500, 503
 }
 group! {
+    /// Of a route of the admin API that concerns the whole installation.
+    AdminRootErrors: 401, 500, 503
+}
+group! {
     /// Of a route of the admin API that takes a body.
     AdminWriteErrors: 400, 401, 404, 408, 409, 413, 415, 422, 500, 503
 }

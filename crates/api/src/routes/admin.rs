@@ -1,10 +1,12 @@
-//! The admin API: workspaces, channels, access keys, erasures. Opened by the installation's admin token.
+//! The admin API: workspaces, channels, access keys, erasures, the hold of sending. Opened by the installation's admin token.
 
 pub(crate) mod access_keys;
 
 pub(crate) mod channels;
 
 pub(crate) mod erasures;
+
+pub(crate) mod sending;
 
 pub(crate) mod workspaces;
 

@@ -33,7 +33,7 @@ use crate::wire::batch;
 use crate::wire::mentions::Mentions;
 use crate::wire::query::read_none;
 use crate::wire::request::{self, Context, MessageRequest};
-use crate::wire::response::{behind, failure, status_details};
+use crate::wire::response::{behind, failure, status_details, stopped};
 
 /// Body of a batch: 5 MB (contract, section 2).
 const BATCH_BYTES_MAX: usize = 5 * 1000 * 1000;
@@ -267,11 +267,17 @@ async fn outcomes(
     };
     let firsts: Vec<MessageId> = fates.iter().filter_map(replayed).collect();
     let firsts = api.store.messages(channel.workspace, &firsts).await.map_err(|_| ApiError::OutcomeUnknown)?;
+    let stops = api.store.stops();
     let outcome = |(fate, outlook): (&Fate, &Option<Outlook>)| match fate {
         Fate::Stored(message, accepted) => {
             let outcome = outcome(&as_stored(channel, settings, message, *accepted), false);
             let outlook = outlook.as_ref().filter(|_| *accepted == Accepted::New && message.rejected.is_none());
-            Some(Outcome { details: behind(&outcome.details, outlook, message.due_at), ..outcome })
+            let details = behind(&outcome.details, outlook, message.due_at);
+            let details = match stops.first().filter(|_| message.rejected.is_none() && *accepted == Accepted::New) {
+                Some(stop) => stopped(&details, *stop),
+                None => details,
+            };
+            Some(Outcome { details, ..outcome })
         }
         Fate::Replayed(id) => firsts.iter().find(|first| first.id == *id).map(|first| outcome(first, true)),
     };

@@ -52,7 +52,7 @@ pub(crate) async fn plan(
         settings,
         lane,
         kind: if request.template.is_some() { Kind::Template } else { Kind::FreeForm },
-        hold: pause.map(Hold::from),
+        hold: api.store.stops().first().copied().map(Hold::from).or(pause.map(Hold::from)),
         stopped_until: stopped_until(channel, workspace, now),
         gate: gate.map(|gate| (gate.reason, gate.until)),
         wait: None,

@@ -140,7 +140,8 @@ impl<'a> Explained<'a> {
         let timing = self.timing();
         let seen = api.backlogs.of(&api.store, self.channel).await;
         let rate = rate_thousandths(settings, seen.as_ref().and_then(|seen| seen.limit.as_deref()));
-        let hold = self.hold(timing.asked_at);
+        let stop = api.store.stops().first().copied().filter(|_| self.message.status.is_waiting());
+        let hold = stop.map(Hold::from).or_else(|| self.hold(timing.asked_at));
         let is_held = hold.as_ref().is_some_and(|hold| hold.until.is_none());
         let queue = match self.standing.filter(|standing| standing.reason != DueReason::Claimed && !is_held) {
             Some(Standing { lane, due_at, .. }) => {

@@ -159,7 +159,8 @@ async fn accept(
             if due_at <= now {
                 (api.due)(channel.id, lane, due_at);
             }
-            Ok(HttpResponse::Accepted().json(view(&stored)?.behind(outlook.as_ref(), due_at)))
+            Ok(HttpResponse::Accepted()
+                .json(view(&stored)?.behind(outlook.as_ref(), due_at).stopped(&api.store.stops())))
         }
         Some(&ended @ (Accepted::Capped | Accepted::Collapsed)) => {
             api.metrics.accepted.inc();
@@ -175,7 +176,9 @@ async fn accept(
 async fn replay(api: &Api, channel: &Channel, first: MessageId) -> Result<HttpResponse, ApiError> {
     api.metrics.replayed.inc();
     let first = api.store.message(channel.workspace, first).await?.ok_or(ApiError::Unavailable)?;
-    Ok(HttpResponse::Accepted().insert_header((IDEMPOTENT_REPLAYED, "true")).json(view(&first)?))
+    Ok(HttpResponse::Accepted()
+        .insert_header((IDEMPOTENT_REPLAYED, "true"))
+        .json(view(&first)?.stopped(&api.store.stops())))
 }
 
 /// `GET /workspaces/{workspaceId}/channels/{channelId}/messages/{messageId}`
@@ -196,7 +199,7 @@ pub(crate) async fn get_message(api: Data<Api>, request: HttpRequest) -> Result<
     let id: Option<MessageId> = request.match_info().get("messageId").and_then(|text| text.parse().ok());
     let id = id.ok_or(ApiError::NotFound("message"))?;
     let message = api.store.message(workspace, id).await?.filter(|message| message.channel == channel.id);
-    Ok(HttpResponse::Ok().json(view(&message.ok_or(ApiError::NotFound("message"))?)?))
+    Ok(HttpResponse::Ok().json(view(&message.ok_or(ApiError::NotFound("message"))?)?.stopped(&api.store.stops())))
 }
 
 fn header_key(request: &HttpRequest) -> HeaderKey<'_> {

@@ -12,6 +12,7 @@ use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use store::message::{Message, Waiting};
+use store::stop::Stop;
 use uuid::Uuid;
 
 use crate::errors::ApiError;
@@ -161,6 +162,22 @@ impl MessageView<'_> {
         self.details = behind(&self.details, outlook, may_go_at);
         self
     }
+}
+
+impl MessageView<'_> {
+    /// Tells of a message that waits why nothing is sent at all, if that is so.
+    pub(crate) fn stopped(mut self, stops: &[Stop]) -> Self {
+        let waits = ["accepted", "scheduled", "processing"].contains(&self.status);
+        if let Some(stop) = stops.first().filter(|_| waits) {
+            self.details = stopped(&self.details, *stop);
+        }
+        self
+    }
+}
+
+/// The details of a message that waits, with why nothing is sent at all.
+pub(crate) fn stopped(details: &str, stop: Stop) -> String {
+    if details.is_empty() { stop.to_string() } else { format!("{stop}; {details}") }
 }
 
 /// The details of a message that was just accepted, with what it waits behind.

@@ -66,6 +66,8 @@ mod reading;
 
 mod retention;
 
+mod sending_hold;
+
 mod table;
 
 mod tags;

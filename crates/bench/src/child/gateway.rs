@@ -34,6 +34,7 @@ pub(super) fn start(
         lipachat_url: roles.sends_to,
         admin_token: SecretString::from("bench-admin-token"),
         engine: engine::Settings::default(),
+        state_file: None,
     };
     let health = Health::starting(registry.clone());
     let gateway = Gateway::start(settings, &registry, health).map_err(|error| error.to_string())?;

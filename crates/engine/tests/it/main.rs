@@ -6,6 +6,7 @@ mod chores;
 mod delays;
 mod forwarder;
 mod gates;
+mod guards;
 mod idle;
 mod messages;
 mod moved_clock;

@@ -3,6 +3,8 @@
 //! The clock that tuma goes by is the database's, so moving it moves all replicas. It is moved while nothing is under way,
 //! hence every arrival has one offset: that of its time.
 
+use std::time::Duration;
+
 use domain::options::Options;
 use domain::quiet_hours::{QuietHours, use_case};
 use domain::schedule::{self, DueReason, Fit, Quiet};
@@ -59,6 +61,10 @@ impl Moved {
         rig.database.execute(MOVE).await;
         let store = rig.database.another_store().await;
         let node = rig.node(fast()).await;
+        // Here the clock is moved on purpose, and is to be followed.
+        for store in [&store, &node.store] {
+            store.clock().follow_up_to(Duration::MAX);
+        }
         Self { rig, store, node, hours, offsets: Vec::new() }
     }
 

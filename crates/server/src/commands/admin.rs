@@ -16,6 +16,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Rows asked for at a time.
 const PAGE: usize = 1000;
 
+const SENDING_HOLD: &str = "/admin/sending-hold";
+
 /// One request to the admin API.
 struct Request {
     method: Method,
@@ -112,6 +114,8 @@ fn request(subject: &AdminSubject) -> Result<Request, String> {
             }
             with_body(Method::POST, format!("{workspaces}/{workspace}/access-keys"), body)
         }
+        AdminSubject::SendingHold => get(SENDING_HOLD.to_owned()),
+        AdminSubject::ReleaseSending => Request { method: Method::DELETE, path: SENDING_HOLD.to_owned(), body: None },
         AdminSubject::Keys(KeyAct::Revoke { workspace, key }) => {
             Request { method: Method::DELETE, path: format!("{workspaces}/{workspace}/access-keys/{key}"), body: None }
         }

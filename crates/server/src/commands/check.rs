@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime};
 use domain::id::ChannelId;
 use prometheus::Registry;
 use store::Store;
+use store::connect::Database;
+use store::durability;
 use store::metrics::Metrics;
 use uuid::Uuid;
 
@@ -65,6 +67,9 @@ async fn check_database(config: &Config, findings: &mut Findings) {
         Err(error) => return findings.note("database", Err(error.to_string())),
     };
     findings.note("database", Ok("reachable".to_owned()));
+    if !is_durable(&config.database, findings).await {
+        return;
+    }
     if !pending.is_empty() {
         let names: Vec<String> = pending.iter().map(|step| format!("V{:04}", step.version)).collect();
         return findings.note("migrations", Err(format!("pending: {}; `tuma migrate` applies them", names.join(", "))));
@@ -82,6 +87,28 @@ async fn check_database(config: &Config, findings: &mut Findings) {
         }
         Err(error) => findings.note("database", Err(error.to_string())),
     }
+}
+
+/// Whether it may be used: one that is not safe and not allowed is not looked into.
+async fn is_durable(database: &Database, findings: &mut Findings) -> bool {
+    let found = match durability::look(database).await {
+        Ok(found) => found,
+        Err(error) => {
+            findings.note("durability", Err(error.to_string()));
+            return false;
+        }
+    };
+    let refusals = super::refusals(&found, database.durability().is_allowed());
+    if refusals.0.is_empty() {
+        let allowed: Vec<String> = found.iter().map(|setting| format!("allowed: {setting}")).collect();
+        let said = if found.is_empty() { "what is committed stays".to_owned() } else { allowed.join("; ") };
+        findings.note("durability", Ok(said));
+        return true;
+    }
+    for refusal in refusals.0 {
+        findings.note("durability", Err(refusal));
+    }
+    false
 }
 
 async fn check_server(store: &Store) -> Result<String, String> {

@@ -16,6 +16,7 @@ use sandbox::Sandbox;
 use serde_json::{Value, json};
 use store::Store;
 use store::connect::{Database, POOL_SIZE_DEFAULT};
+use store::durability;
 use store::metrics::Metrics;
 
 use super::{complain, print, refuse, start_logging};
@@ -23,7 +24,9 @@ use crate::cli::DevArgs;
 use crate::config;
 use crate::gateway::{Gateway, Settings};
 use crate::health::{self, Health};
+use crate::memory;
 use crate::signals::asked_to_stop;
+use crate::state_file::StateFile;
 use identity::Identity;
 
 const DATABASE: &str = "tuma";
@@ -126,6 +129,10 @@ async fn start(args: &DevArgs, folder: &Path) -> Result<Dev, String> {
     let identity = Identity::load_or_make(&folder)?;
     let registry = Registry::new();
     let store = connect(&database_url, &identity, &registry).await.map_err(|error| error.to_string())?;
+    // Whoever closes the lid of a machine on which everything runs has set no clock.
+    store.clock().follow_up_to(Duration::MAX);
+    let state_file = StateFile::at(&folder.join("state.json"));
+    memory::begin(&store, Some(&state_file)).await.map_err(|error| error.to_string())?;
     let organization = store.organization().await.map_err(|error| error.to_string())?.to_string();
     identity.ensure(&store).await?;
     let sandbox = match &args.lipachat_url {
@@ -143,6 +150,7 @@ async fn start(args: &DevArgs, folder: &Path) -> Result<Dev, String> {
         lipachat_url: upstream,
         admin_token: identity.admin_token(),
         engine: engine::Settings::default(),
+        state_file: Some(state_file),
     };
     let gateway = Gateway::start(settings, &registry, health).map_err(|error| error.to_string())?;
     let listen = gateway.listen.unwrap_or(args.listen);
@@ -159,6 +167,10 @@ fn absolute(folder: &Path) -> Result<PathBuf, String> {
 async fn connect(url: &str, identity: &Identity, registry: &Registry) -> Result<Store, String> {
     let text = |error: store::error::Error| error.to_string();
     let database = Database::parse(url).map_err(text)?;
+    let found = durability::look(&database).await.map_err(text)?;
+    if !found.is_empty() {
+        return Err(found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+    }
     store::migrate::run(&database).await.map_err(text)?;
     let metrics = Metrics::register(registry).map_err(|error| error.to_string())?;
     Store::connect(database, POOL_SIZE_DEFAULT, identity.vault()?, metrics).await.map_err(text)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use prometheus::Registry;
 use store::Store;
 use store::connect::{Database, POOL_SIZE_DEFAULT};
+use store::durability;
 use store::metrics::Metrics;
 
 use super::{complain, refuse, start_logging};
@@ -15,7 +16,9 @@ use crate::cli::{Role, ServeArgs};
 use crate::config::{self, Config, EXIT_CONFIG};
 use crate::gateway::{Gateway, Settings};
 use crate::health::{self, Health};
+use crate::memory;
 use crate::signals::asked_to_stop;
+use crate::state_file::StateFile;
 
 /// Between two tries to reach the database at the start: doubles up to the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
@@ -67,14 +70,17 @@ async fn serve(gateway: Gateway) -> ExitCode {
 }
 
 async fn start(config: Config, args: &ServeArgs, registry: &Registry, health: Health) -> Result<Gateway, ExitCode> {
+    check_durability(&config.database).await?;
     migrate(&config.database).await?;
     let store = connect(&config, registry).await?;
+    remember(&store, config.state_file.as_ref()).await?;
     let settings = Settings {
         store,
         listen: args.roles.contains(&Role::Api).then_some(config.listen),
         lipachat_url: args.roles.contains(&Role::Worker).then_some(config.lipachat_url),
         admin_token: config.admin_token,
         engine: engine::Settings::default(),
+        state_file: config.state_file,
     };
     let gateway = Gateway::start(settings, registry, health).map_err(|error| {
         complain(error);
@@ -102,6 +108,33 @@ async fn connect(config: &Config, registry: &Registry) -> Result<Store, ExitCode
     }
 }
 
+/// Whether the database is the one that was left, and no older: before anything is sent.
+async fn remember(store: &Store, file: Option<&StateFile>) -> Result<(), ExitCode> {
+    let mut pause = PAUSE_FIRST;
+    loop {
+        match memory::begin(store, file).await {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is_transient() => wait(&error, &mut pause).await,
+            Err(error) => return Err(end(&error)),
+        }
+    }
+}
+
+/// Nothing is changed in a database that may lose what it acknowledges, unless that is meant.
+async fn check_durability(database: &Database) -> Result<(), ExitCode> {
+    let mut pause = PAUSE_FIRST;
+    loop {
+        match durability::look(database).await {
+            Ok(found) => match super::refusals(&found, database.durability().is_allowed()) {
+                refusals if refusals.0.is_empty() => return Ok(()),
+                refusals => return Err(refuse(&refusals)),
+            },
+            Err(error) if error.is_transient() => wait(&error, &mut pause).await,
+            Err(error) => return Err(end(&error)),
+        }
+    }
+}
+
 async fn migrate(database: &Database) -> Result<(), ExitCode> {
     let mut pause = PAUSE_FIRST;
     loop {
@@ -113,16 +146,15 @@ async fn migrate(database: &Database) -> Result<(), ExitCode> {
                 return Ok(());
             }
             Err(error) if error.is_transient() => wait(&error, &mut pause).await,
-            Err(error @ store::error::Error::Configuration(_)) => {
-                complain(error);
-                return Err(ExitCode::from(EXIT_CONFIG));
-            }
-            Err(error) => {
-                complain(error);
-                return Err(ExitCode::FAILURE);
-            }
+            Err(error) => return Err(end(&error)),
         }
     }
+}
+
+/// Says what waiting does not mend.
+fn end(error: &store::error::Error) -> ExitCode {
+    complain(error);
+    if matches!(error, store::error::Error::Configuration(_)) { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
 }
 
 async fn wait(error: &store::error::Error, pause: &mut Duration) {

@@ -37,6 +37,7 @@ fn each_problem_names_its_variable() {
         ("TUMA_LISTEN", "localhost"),
         ("TUMA_METRICS_LISTEN", "127.0.0.1:99999"),
         ("TUMA_METRICS_LISTEN", "127.0.0.1:8080"),
+        ("TUMA_ALLOW_UNSAFE_DATABASE", "yes"),
         ("TUMA_LIPACHAT_URL", "gateway.lipachat.com"),
         ("TUMA_LIPACHAT_URL", "https://user:pw@gateway.lipachat.com"),
         ("TUMA_LIPACHAT_URL", "https://gateway.lipachat.com/api"),

@@ -4,6 +4,8 @@ mod process;
 
 mod dev;
 
+mod probe;
+
 mod recovery;
 
 mod readme;

@@ -84,6 +84,39 @@ fn a_wrong_configuration_is_refused_with_all_its_problems_and_exit_code_78() {
 }
 
 #[tokio::test]
+async fn a_database_that_may_lose_what_it_acknowledges_is_refused_unless_that_is_allowed() {
+    let safe = testkit::empty_database().await;
+    let mut served = Served::on(format!("{safe}?options=-c%20synchronous_commit%3Dlocal"));
+    for command in ["serve", "check"] {
+        let refused = run(&[command], &served.environment());
+        let said = [refused.stdout, refused.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        for part in [
+            "synchronous_commit is local",
+            "(from: client)",
+            "the database's address",
+            "TUMA_ALLOW_UNSAFE_DATABASE=true",
+        ] {
+            assert!(said.contains(part), "{command}: {part} in\n{said}");
+        }
+        assert_eq!(refused.status.code(), Some(if command == "serve" { 78 } else { 1 }));
+    }
+    let database = store::connect::Database::parse(&safe).expect("an address");
+    assert!(!store::migrate::plan(&database).await.expect("a plan").is_empty(), "nothing was changed in it");
+    served.environment.push(("TUMA_ALLOW_UNSAFE_DATABASE".to_owned(), "true".to_owned()));
+    let mut process = served.start();
+    served.wait_ready().await;
+    let read = async |path: &str| {
+        let answer = http().get(format!("{}{path}", served.metrics)).send().await.expect("an answer");
+        answer.text().await.expect("a text")
+    };
+    assert!(read("/readyz").await.contains("synchronous_commit is local"));
+    assert!(read("/metrics").await.contains("tuma_database_unsafe{setting=\"synchronous_commit\"} 1"));
+    process.signal("TERM");
+    assert!(process.wait().success());
+}
+
+#[tokio::test]
 async fn an_empty_database_is_migrated_and_administered_and_the_process_stops_when_asked() {
     let served = Served::on_empty_database().await;
     let mut process = served.start();
@@ -192,7 +225,7 @@ async fn check_names_each_problem() {
     let passed = run(&["check"], &served.environment());
     let said = String::from_utf8_lossy(&passed.stdout).into_owned();
     assert!(passed.status.success() && !said.contains("FAIL"), "{said}");
-    for what in ["configuration", "database", "migrations", "server", "clock", "secrets", "provider"] {
+    for what in ["configuration", "database", "durability", "migrations", "server", "clock", "secrets", "provider"] {
         assert!(said.contains(&format!("ok    {what}: ")), "{what} in\n{said}");
     }
     let broken = run(&["check"], &[("TUMA_LISTEN", "x")]);

@@ -296,5 +296,11 @@ impl<'a> Capped<'a> {
 async fn run(transaction: &Transaction<'_>, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, Error> {
     let of = |error| Error::of_statement(name_of(sql), error);
     let statement = transaction.prepare_cached(sql).await.map_err(of)?;
-    transaction.query(&statement, params).await.map_err(of)
+    transaction.query(&statement, params).await.map_err(|error| {
+        if crate::error::is_stale_plan(&error) {
+            // The transaction is lost; whoever repeats it gets fresh statements.
+            transaction.statement_cache.clear();
+        }
+        of(error)
+    })
 }

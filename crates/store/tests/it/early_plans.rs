@@ -39,7 +39,7 @@ const GROWING: [&str; 5] = ["messages", "message_keys", "outbox", "attempts", "c
 async fn what_is_planned_on_an_empty_database_reads_no_table_and_no_workspace_as_a_whole() {
     let f = Fixture::new().await;
     let client = connect(&f.database.url).await;
-    client.batch_execute(&statement("store.connect.prefer_indexes")).await.expect("settings");
+    client.batch_execute(&statement("store.connect.begin_session")).await.expect("settings");
     for vacuumed in [false, true] {
         if vacuumed {
             client.batch_execute("VACUUM ANALYZE").await.expect("vacuumed");

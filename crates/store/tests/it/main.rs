@@ -28,9 +28,13 @@ mod gates;
 
 mod chores;
 
+mod durability;
+
 mod early_plans;
 
 mod erasures;
+
+mod installation;
 
 mod leases;
 

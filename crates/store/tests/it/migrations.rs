@@ -1,10 +1,17 @@
 //! Migrations: any number of replicas may start at once, and looking changes nothing.
 
+use domain::decision::Step;
+use domain::message::Lane;
 use store::connect::Database;
 use store::migrate;
 use tokio::task::JoinSet;
 
-use crate::fixtures::connect;
+use crate::fixtures::{Fixture, connect, load, replica, result, sent};
+
+/// Rounds of replicas that start together.
+const ROUNDS: usize = 6;
+/// More than the connections of the store.
+const POOL: usize = 10;
 
 const TABLES: &str =
     "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public'";
@@ -25,6 +32,65 @@ async fn replicas_that_start_together_migrate_once() {
     let database = Database::parse(&url).expect("our own address");
     assert!(migrate::plan(&database).await.expect("a plan").is_empty());
     assert!(migrate::run(&database).await.expect("migrated").is_empty());
+}
+
+/// Replicas that start on an empty database, again and again; in every other round one is cut off from it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_that_start_together_are_all_served_also_when_one_is_cut_off_in_the_middle() {
+    const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database d ON d.oid = database
+        WHERE locktype = 'advisory' AND granted AND datname = current_database() AND pid <> pg_backend_pid()";
+    for round in 0..ROUNDS {
+        let url = testkit::empty_database().await;
+        let client = connect(&url).await;
+        let mut starting = JoinSet::new();
+        for _ in 0..8 {
+            let database = Database::parse(&url).expect("our own address");
+            starting.spawn(async move { migrate::run(&database).await });
+        }
+        let mut cut = 0;
+        while round % 2 == 1 && cut == 0 {
+            cut = client.execute(CUT, &[]).await.expect("asked");
+        }
+        let results = starting.join_all().await;
+        let failed: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
+        assert!(failed.len() as u64 <= cut && failed.iter().all(|error| error.is_transient()), "{failed:?}");
+        let database = Database::parse(&url).expect("our own address");
+        assert!(migrate::run(&database).await.expect("migrated").is_empty(), "the others did it");
+        client.execute("SELECT system_identifier FROM installation", &[]).await.expect("the newest column");
+    }
+}
+
+/// A column that this version does not know, and one whose type has changed under a statement that is prepared.
+#[tokio::test]
+async fn a_running_version_goes_on_when_a_newer_one_changes_the_schema() {
+    let f = Fixture::new().await;
+    let (replica, workspace, channel) = (replica(), f.tenant.workspace, f.tenant.channel.id);
+    let run = async || {
+        let message = f.queue(Lane::Normal).await;
+        let lease = f.lease(replica).await;
+        let claimed = f.claim_one(&lease, replica).await;
+        assert_eq!(f.settle(replica, &[result(&claimed, Step::Sent, sent("wamid.1"))]).await, 1);
+        assert!(f.store.message(workspace, message.id).await.expect("read").is_some());
+        assert!(f.store.channel(workspace, channel).await.expect("read").is_some());
+        assert!(load(&f.store, workspace, channel).await.expect("there").is_ok());
+    };
+    run().await;
+    for table in
+        ["messages", "outbox", "attempts", "channels", "channel_leases", "replicas", "workspaces", "installation"]
+    {
+        f.database.execute(&format!("ALTER TABLE {table} ADD of_tomorrow text NOT NULL DEFAULT 'x'")).await;
+    }
+    run().await;
+    // Each connection of the pool has its own statements.
+    for _ in 0..POOL {
+        run().await;
+    }
+    f.database
+        .execute("ALTER TABLE channels ALTER name TYPE varchar; ALTER TABLE messages ALTER body TYPE varchar")
+        .await;
+    for _ in 0..POOL {
+        run().await;
+    }
 }
 
 #[tokio::test]

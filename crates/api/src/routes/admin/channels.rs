@@ -15,6 +15,7 @@ use domain::violation::Violations;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use store::channel::{Channel, ChannelSettings, ChannelStatus};
+use store::probe::Probed;
 use uuid::Uuid;
 
 use super::{ADMIN_BYTES_MAX, act, check_name, cut, page_after, path_id, path_workspace, refuse};
@@ -117,7 +118,7 @@ pub(crate) async fn create_channel(
     };
     let (id, connector) = (ChannelId(Uuid::new_v4()), Uuid::new_v4());
     let made = api.store.create_channel(workspace, id, connector, &settings, &key, &act("channel.create")).await?;
-    Ok(HttpResponse::Created().json(view(&made)))
+    Ok(HttpResponse::Created().json(view(&made, None)))
 }
 
 /// `PATCH /admin/workspaces/{workspaceId}/channels/{channelId}`
@@ -161,14 +162,14 @@ pub(crate) async fn update_channel(
     };
     if settings == before.settings && read.provider_key.is_none() {
         // Nothing changes, so whoever sends for the channel is not disturbed.
-        return Ok(HttpResponse::Ok().json(view(&before)));
+        return Ok(HttpResponse::Ok().json(shown(&api, &before).await?));
     }
     let changed =
         api.store.update_channel(&before, &settings, read.provider_key.as_ref(), &act("channel.update")).await?;
     api.access.forget_channel(before.workspace, before.id);
     let changed =
         changed.ok_or(ApiError::ResourceAlreadyExists("The channel was changed meanwhile; read it and try again"))?;
-    Ok(HttpResponse::Ok().json(view(&changed)))
+    Ok(HttpResponse::Ok().json(shown(&api, &changed).await?))
 }
 
 /// `GET /admin/workspaces/{workspaceId}/channels/{channelId}`
@@ -185,7 +186,7 @@ pub(crate) async fn update_channel(
 )]
 pub(crate) async fn get_channel(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     admin(&request, &api.admin_token)?;
-    Ok(HttpResponse::Ok().json(view(&find(&api, &request).await?)))
+    Ok(HttpResponse::Ok().json(shown(&api, &find(&api, &request).await?).await?))
 }
 
 /// `GET /admin/workspaces/{workspaceId}/channels`
@@ -206,7 +207,9 @@ pub(crate) async fn list_channels(api: Data<Api>, request: HttpRequest) -> Resul
     let (page, after) = page_after(&request)?;
     let mut found = api.store.channels(workspace, None, ChannelId(after), page.limit + 1).await?;
     let next = cut(&mut found, &page, |channel| channel.id.0);
-    let results: Vec<Value> = found.iter().map(view).collect();
+    let ids: Vec<ChannelId> = found.iter().map(|channel| channel.id).collect();
+    let probed = api.store.probed(workspace, &ids).await?;
+    let results: Vec<Value> = found.iter().map(|channel| view(channel, probed.get(&channel.id))).collect();
     Ok(HttpResponse::Ok().json(json!({ "results": results, "nextPageToken": next })))
 }
 
@@ -308,7 +311,13 @@ fn number(
     fields.keep(name, number.ok_or(format!("must be {} to {}", legal.start(), legal.end())), violations)
 }
 
-fn view(channel: &Channel) -> Value {
+/// Shows one channel, with what a probe found.
+async fn shown(api: &Api, channel: &Channel) -> Result<Value, ApiError> {
+    let probed = api.store.probed(channel.workspace, &[channel.id]).await?;
+    Ok(view(channel, probed.get(&channel.id)))
+}
+
+fn view(channel: &Channel, probed: Option<&Probed>) -> Value {
     let settings = &channel.settings;
     json!({
         "id": channel.id.to_string(),
@@ -327,6 +336,8 @@ fn view(channel: &Channel) -> Value {
         },
         "backlogMax": settings.backlog_max,
         "onUnknown": settings.on_unknown.as_str(),
+        "duplicates": probed.map(|probed| probed.duplicates.as_str()),
+        "duplicatesProbedAt": probed.map(|probed| instant(probed.at)),
         "createdAt": instant(channel.created_at),
         "updatedAt": instant(channel.updated_at)
     })

@@ -98,7 +98,7 @@ async fn the_admin_api_answers_as_documented() {
     let (workspace, channel) = (harness.tenant.workspace.to_string(), harness.tenant.channel.id.to_string());
     let number = json!({ "name": "b", "number": "+254700000009", "providerKey": "k" });
     let erased = json!({ "identifierValue": "+254712345678" });
-    let calls: [(Method, &str, Option<Value>, u16); 14] = [
+    let calls: [(Method, &str, Option<Value>, u16); 17] = [
         (Method::POST, "/admin/workspaces", Some(json!({ "name": "Shop" })), 201),
         (Method::POST, "/admin/workspaces", Some(json!({})), 422),
         (Method::GET, "/admin/workspaces", None, 200),
@@ -111,8 +111,11 @@ async fn the_admin_api_answers_as_documented() {
         (Method::POST, "/admin/workspaces/{workspaceId}/access-keys", Some(json!({ "name": "ci" })), 201),
         (Method::GET, "/admin/workspaces/{workspaceId}/access-keys", None, 200),
         (Method::DELETE, "/admin/workspaces/{workspaceId}/access-keys/{accessKeyId}", None, 404),
+        (Method::GET, "/admin/sending-hold", None, 200),
+        (Method::DELETE, "/admin/sending-hold", None, 200),
         (Method::POST, "/admin/workspaces/{workspaceId}/erasures", Some(erased), 202),
         (Method::POST, "/admin/workspaces/{workspaceId}/erasures", Some(json!({})), 422),
+        (Method::DELETE, "/admin/sending-hold", None, 200),
     ];
     for (method, path, body, status) in calls {
         let filled = path
