@@ -32,6 +32,8 @@ pub(crate) mod order;
 
 pub(crate) mod process;
 
+pub mod planted;
+
 pub(crate) mod proxy;
 
 pub(crate) mod run;
@@ -40,7 +42,10 @@ pub(crate) mod scenario;
 
 pub(crate) mod stage;
 
+pub(crate) mod subject;
+
 pub(crate) mod verdict;
 
 pub use run::{Settings, run};
 pub use scenario::{Scenario, Tier};
+pub use subject::Subject;

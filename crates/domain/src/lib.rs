@@ -9,6 +9,8 @@ pub mod id;
 
 pub mod limits;
 
+pub mod planted;
+
 pub mod violation;
 
 pub mod phone;

@@ -12,6 +12,7 @@ use domain::fairness::Shares;
 use domain::id::{ChannelId, WorkspaceId};
 use domain::lanes::Turns;
 use domain::message::Lane;
+use domain::planted::{self, Bug};
 use tokio::time::Instant;
 
 use crate::pace::Pace;
@@ -123,7 +124,8 @@ impl State {
         let lane = self.turns.next(|lane| waiting().any(|(_, (contender, _))| contender.lane == lane))?;
         let of_lane = waiting().filter(|(_, (contender, _))| contender.lane == lane);
         let standing = of_lane.map(|(channel, (contender, since))| {
-            (self.shares[lane.index()].stands_at(contender.workspace), *since, *channel)
+            let stands_at = self.shares[lane.index()].stands_at(contender.workspace);
+            (if planted::is(Bug::TurnsIgnoreTenants) { 0 } else { stands_at }, *since, *channel)
         });
         standing.min().map(|(_, _, channel)| channel)
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::content::LongitudeSpelling;
 use domain::decision::Progress;
 use domain::phone::PhoneNumber;
+use domain::planted;
 use domain::provider::{Call, Provider};
 use domain::schedule::DueReason;
 use jiff::Timestamp;
@@ -131,11 +132,16 @@ pub(crate) async fn begin<P: Provider>(
     call(&shared, &line, ready).await.map(Ended::Made)
 }
 
-async fn call<P: Provider>(shared: &Shared<P>, line: &Line, ready: Ready) -> Option<Made> {
+async fn call<P: Provider>(shared: &Shared<P>, line: &Line, mut ready: Ready) -> Option<Made> {
     let Shared { provider, store, metrics, settings, .. } = shared;
+    let message = &mut ready.message;
+    let part = message.parts.get_mut(message.part)?;
+    part.id = planted::id_of_try(part.id, message.tries);
     let part = ready.message.parts.get(ready.message.part)?;
     let started_at = store.now();
-    let timeout = settings.call_timeout.min(ready.validity_left(started_at));
+    let knows_end = !planted::is(Bug::ExpiryOnlyAtClaim);
+    let left = if knows_end { ready.validity_left(started_at) } else { settings.call_timeout };
+    let timeout = settings.call_timeout.min(left);
     observe_wait(metrics, started_at, ready.message.due_at);
     let under_way = UnderWay::begin(&metrics.calls_in_flight);
     let clock = Instant::now();

@@ -14,6 +14,7 @@ use domain::budget::RetryBudget;
 use domain::decision::{self, Step};
 use domain::message::Lane as MessageLane;
 use domain::outcome::OnUnknown;
+use domain::planted::{self, Bug};
 use domain::provider::Provider;
 use domain::schedule::DueReason;
 use jiff::Timestamp;
@@ -348,10 +349,11 @@ impl<P: Provider> Lane<P> {
         let settings = &self.shared.settings;
         if ready.claimed_at.elapsed() > settings.claim_fresh || (gate.is_some() && !is_probe) {
             Some(End::GivenBack)
-        } else if ready.validity_left(now).is_zero() {
+        } else if ready.validity_left(now).is_zero() && !planted::is(Bug::ExpiryOnlyAtClaim) {
             Some(End::Expired)
         } else {
-            (ready.message.tries > settings.retry.tries_max).then_some(End::WornOut)
+            let is_worn_out = ready.message.tries > settings.retry.tries_max && !planted::is(Bug::NoPoisonCap);
+            is_worn_out.then_some(End::WornOut)
         }
     }
 

@@ -6,6 +6,7 @@ use domain::budget::BudgetPolicy;
 use domain::decision::RetryPolicy;
 use domain::gate::GatePolicy;
 use domain::limits::{CALLS_MAX, TRIES_MAX};
+use domain::planted::{self, Bug};
 use domain::retry::BackOff;
 
 /// Times and bounds; the defaults are what `tuma serve` runs with.
@@ -77,6 +78,9 @@ impl Settings {
     /// Longer than any call can take, so that two calls of one part never overlap.
     #[must_use]
     pub fn claim_lasting(&self) -> Duration {
+        if planted::is(Bug::ClaimShorterThanCall) {
+            return self.claim_fresh;
+        }
         self.claim_fresh + self.call_timeout + Duration::from_secs(10)
     }
 }

@@ -7,6 +7,7 @@
 
 use domain::failure::FailureCode;
 use domain::outcome::{Outcome, Report, bounded_detail};
+use domain::planted::{self, Bug};
 
 use crate::wire::answer::{Answer, Reading, Shape, read};
 
@@ -162,6 +163,7 @@ fn classify_answer(answer: &Answer) -> Report {
     let reading = read(answer);
     let fitting = ROWS.iter().find(|row| row.fits(answer, &reading)).unwrap_or(&ROWS[ROWS.len() - 1]);
     let outcome = match fitting.means {
+        Means::Sent if planted::is(Bug::AnySuccessIsSent) => Outcome::Sent { message_id: None, wa_id: None },
         Means::Sent => sent(&reading),
         Means::CredentialsRefused => Outcome::CredentialsRefused,
         Means::RateLimited => Outcome::RateLimited,
@@ -198,6 +200,7 @@ impl Row {
         let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
         match self.when {
             When::Status(low, high) => within(low, high),
+            When::Named(low, high) if planted::is(Bug::AnySuccessIsSent) => within(low, high),
             When::Named(low, high) => within(low, high) && matches!(reading.shape, Shape::Success { .. }),
             When::EmptySuccess(words) => reading.shape == Shape::EmptySuccess && answer.status < 500 && says(words),
             When::ErrorText(words) => reading.shape == Shape::Error && answer.status < 500 && says(words),

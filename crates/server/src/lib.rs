@@ -23,4 +23,6 @@ pub mod probe;
 
 pub mod signals;
 
+mod planted;
+
 pub mod commands;

@@ -168,7 +168,7 @@ SELECT m.message_id, m.failure_code
 FROM unnest($1::uuid[], $2::uuid[]) AS t (workspace_id, message_id)
 JOIN messages m ON m.workspace_id = t.workspace_id AND m.message_id = t.message_id";
 
-const FIRST_OF_KEYS: &str = "-- store.accept.first_of_keys
+pub(crate) const FIRST_OF_KEYS: &str = "-- store.accept.first_of_keys
 SELECT k.workspace_id, k.message_key, k.message_id, k.fingerprint, m.failure_code
 FROM unnest($1::uuid[], $2::text[]) AS t (workspace_id, message_key)
 JOIN message_keys k ON k.workspace_id = t.workspace_id AND k.message_key = t.message_key
@@ -197,7 +197,8 @@ impl Store {
             done => done?,
         };
         let lost: Vec<&NewMessage> = messages.iter().filter(|m| m.key.is_some() && !done.won.contains(&m.id)).collect();
-        let firsts = self.first_of_keys(&lost).await?;
+        // The others are stored by now: whoever hears that this look failed must not take it that nothing is.
+        let firsts = self.first_of_keys(&lost).await.map_err(after_commit)?;
         messages
             .iter()
             .map(|message| match &message.key {
@@ -309,6 +310,19 @@ impl First {
     }
 }
 
+/// After the commit whatever goes wrong leaves it open what was stored.
+fn after_commit(error: Error) -> Error {
+    match error {
+        Error::Unavailable(text) => Error::Unknown(text),
+        other @ (Error::Unknown(_)
+        | Error::Refused { .. }
+        | Error::Exists
+        | Error::Corrupt(_)
+        | Error::Configuration(_)
+        | Error::Migration(_)) => other,
+    }
+}
+
 /// What accepting a message has ended with, by the failure code that it was stored with.
 fn ended_with(failure_code: Option<i32>) -> Option<Accepted> {
     let code = FailureCode::from_number(failure_code?)?;
@@ -330,4 +344,15 @@ fn as_new(message: &NewMessage, done: &Done) -> Accepted {
 
 fn ids(rows: &[tokio_postgres::Row]) -> Result<Vec<MessageId>, Error> {
     rows.iter().map(|row| get(row, 0).map(MessageId)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_said_not_to_be_stored_after_the_commit() {
+        assert!(matches!(after_commit(Error::Unavailable("gone".to_owned())), Error::Unknown(_)));
+        assert!(matches!(after_commit(Error::Exists), Error::Exists));
+    }
 }

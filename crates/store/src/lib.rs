@@ -91,6 +91,8 @@ pub mod explain;
 
 mod month;
 
+mod planted;
+
 pub mod partition;
 
 pub mod key;

@@ -122,7 +122,7 @@ impl Wanted {
 // What is paused is asked for here, so that a pause holds from its commit on, not from when the owner hears of it.
 // The lanes are looked at one by one, so that a lane's rows due later are never walked over. Rows are updated where they
 // were found and locked.
-const CLAIM: &str = "-- store.outbox.claim
+pub(crate) const CLAIM: &str = "-- store.outbox.claim
 WITH input AS MATERIALIZED (
     SELECT i.workspace_id, i.channel_id, i.lane, i.due_from, i.room, i.total, i.begins
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::smallint[], $5::timestamptz[], $6::bigint[], $7::bigint[], $12::boolean[])
@@ -159,7 +159,7 @@ FROM claimed c JOIN messages m ON m.workspace_id = c.workspace_id AND m.message_
 ORDER BY c.channel_id, c.lane, c.due_at, c.message_id";
 
 // No call is made under it.
-const CLAIM_EXPIRED: &str = "-- store.outbox.claim_expired
+pub(crate) const CLAIM_EXPIRED: &str = "-- store.outbox.claim_expired
 WITH due AS MATERIALIZED (
     SELECT message_id, due_at, due_reason FROM outbox
     WHERE channel_id = $2 AND expires_at <= $5 AND (claimed_until IS NULL OR claimed_until <= $5)

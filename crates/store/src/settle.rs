@@ -95,7 +95,7 @@ pub struct Attempt {
 
 // Leave to repeat what may have been sent ends with the part, and with a call that may have been sent again.
 // A row that is kept gets a new claim number, so that a statement repeated after a lost answer changes nothing twice.
-const SETTLE: &str = "-- store.settle.settle
+pub(crate) const SETTLE: &str = "-- store.settle.settle
 WITH input AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::integer[], $7::text[], $8::text[],
         $9::timestamptz[], $10::text[], $11::smallint[], $12::smallint[], $13::boolean[], $14::text[],

@@ -98,7 +98,7 @@ struct Standing {
 
 // What was never claimed has sent nothing, also where it is a replay that begins with a later part, or with one of unknown outcome; the
 // latter is remembered, as its replay must know it. The channel is checked of the row, here and below, so that the planner cannot walk along all rows of it.
-const CANCEL: &str = "-- store.steer.cancel
+pub(crate) const CANCEL: &str = "-- store.steer.cancel
 WITH cancelled AS (
     DELETE FROM outbox WHERE workspace_id = $1 AND message_id = $2 AND (channel_id = $3) IS TRUE
     AND claimed_until IS NULL AND (claim = 0 OR part = 0 AND NOT maybe_sent)

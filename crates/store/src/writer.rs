@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use domain::planted::{self, Bug};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
@@ -78,10 +79,14 @@ impl AcceptWriter {
         self.durability.check()?;
         let (answer, answered) = oneshot::channel();
         let deadline = Instant::now() + ACCEPT_DEADLINE;
+        let count = messages.len();
         let request = Request { messages, deadline, answer };
         self.sender
             .try_send(request)
             .map_err(|_| Error::Unavailable("too many messages wait to be stored".to_owned()))?;
+        if planted::is(Bug::AnswerBeforeCommit) {
+            return Ok(vec![Accepted::New; count]);
+        }
         match tokio::time::timeout_at(deadline, answered).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Error::Unknown("the writer stopped".to_owned())),
@@ -136,6 +141,9 @@ async fn accept(store: &Store, messages: &[NewMessage], deadline: Instant) -> Re
     loop {
         let error = match store.accept(messages).await {
             Ok(accepted) => return Ok(accepted),
+            Err(Error::Unknown(text)) if planted::is(Bug::LostAnswerIsNotStored) => {
+                return Err(Error::Unavailable(text));
+            }
             Err(error) => error,
         };
         perhaps_stored |= matches!(error, Error::Unknown(_));

@@ -1,10 +1,13 @@
 //! The judge: see `bench::chaos`.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bench::chaos::{Scenario, Settings, Tier, run};
+use bench::chaos::{Scenario, Settings, Subject, Tier, planted, run};
 use clap::{Parser, Subcommand};
+use domain::planted::Bug;
+use serde_json::Value;
 
 /// Finds out what tuma loses, doubles, sends early or late when things break.
 #[derive(Parser)]
@@ -26,17 +29,66 @@ enum Command {
         /// Only these.
         #[arg(long, value_delimiter = ',')]
         only: Vec<Scenario>,
+        /// Judge this program in place of the one beside this.
+        #[arg(long)]
+        binary: Option<PathBuf>,
+        /// Messages a second in place of 200, for a machine that does other things.
+        #[arg(long)]
+        rate: Option<f64>,
+        /// The bug that it has, where it is a build with planted bugs.
+        #[arg(long, value_parser = bug, requires = "binary")]
+        bug: Option<Bug>,
+        /// Print one JSON object on one line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Runs a build with each planted bug; exit code 1 unless all were caught.
+    Planted {
+        /// Decides every choice.
+        #[arg(long)]
+        seed: u64,
+        /// Only these bugs.
+        #[arg(long, value_delimiter = ',', value_parser = bug)]
+        only: Vec<Bug>,
+        /// Messages a second in place of 200, for a machine that does other things.
+        #[arg(long)]
+        rate: Option<f64>,
+        /// The build with the feature `planted`, in place of the one in `target/planted`.
+        #[arg(long)]
+        binary: Option<PathBuf>,
         /// Print one JSON object on one line.
         #[arg(long)]
         json: bool,
     },
 }
 
+fn bug(name: &str) -> Result<Bug, String> {
+    let names = || Bug::ALL.map(|bug| bug.row().1).join(", ");
+    Bug::named(name).ok_or_else(|| format!("one of: {}", names()))
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Command::Run { seed, tier, only, json } = Cli::parse().command;
-    drop(writeln!(std::io::stderr(), "chaos: seed {seed}"));
-    match run(&Settings { seed, tier, only }).await {
+    let (json, result) = match Cli::parse().command {
+        Command::Run { seed, tier, only, binary, rate, bug, json } => {
+            drop(writeln!(std::io::stderr(), "chaos: seed {seed}"));
+            let chosen = binary.map_or(Ok(()), |binary| Subject { binary, bug }.choose());
+            let result = match chosen {
+                Ok(()) => run(&Settings { seed, tier, only, rate }).await,
+                Err(why) => Err(why),
+            };
+            (json, result)
+        }
+        Command::Planted { seed, only, binary, rate, json } => {
+            drop(writeln!(std::io::stderr(), "chaos: seed {seed}"));
+            (json, planted::run(&planted::Settings { seed, only, binary, rate }).await)
+        }
+    };
+    said(result, json)
+}
+
+fn said(result: Result<(Value, bool), String>, json: bool) -> ExitCode {
+    match result {
         Ok((result, passed)) => {
             let text = if json { result.to_string() } else { format!("{result:#}") };
             drop(writeln!(std::io::stdout(), "{text}"));

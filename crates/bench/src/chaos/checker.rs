@@ -3,6 +3,8 @@
 //! | rule | invariant of the failure model |
 //! | --- | --- |
 //! | `lost`, `stuck`, `overdue` | I1, I11: what was acknowledged has ended or visibly waits; what is due does not lie about |
+//! | `denied` | I1: what is said not to be stored is not |
+//! | `cancelled` | I7: what is answered as cancelled is not sent, and stays so |
 //! | `unexpected` | I2: one message a key, the same id in every answer, nothing that nobody handed in |
 //! | `changed`, `out_of_order` | I3: one upstream id a part, with one content; parts in their order |
 //! | `overlapping` | I4 |
@@ -10,6 +12,8 @@
 //! | `early`, `late` | I6 |
 //! | `overshooting` | I8 |
 //! | `phantom`, `unrecorded` | I14 |
+
+mod answers;
 
 pub(crate) mod index;
 
@@ -39,6 +43,10 @@ pub(crate) struct Findings {
     pub(crate) stuck: Vec<String>,
     /// Waiting for a good reason.
     pub(crate) waiting: usize,
+    /// Said to be surely not stored, and stored.
+    pub(crate) denied: Vec<String>,
+    /// Answered as cancelled, and sent or something else all the same.
+    pub(crate) cancelled: Vec<String>,
     /// Nobody handed it in so.
     pub(crate) unexpected: Vec<String>,
     /// Refused, though there was nothing to refuse.
@@ -94,6 +102,7 @@ pub(crate) fn judge(facts: &Facts, channel_rate: usize) -> Findings {
         ..Findings::default()
     };
     keeping::judge(facts, &index, &mut findings);
+    answers::judge(facts, &index, &mut findings);
     sending::judge(facts, &index, &mut findings);
     timing::judge(facts, &index, channel_rate, &mut findings);
     findings

@@ -25,6 +25,8 @@ const REPEAT_FOR: Duration = Duration::from_secs(60);
 /// Between two times; doubles up to the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LONGEST: Duration = Duration::from_secs(1);
+/// What the text of an answer begins with that says so for sure (contract, section 2).
+const NOT_STORED: &str = "Not stored";
 /// Requests under way: as many as come in the time that a silent replica is waited for, and as many again.
 const REQUESTS_MAX: usize = 2_000;
 
@@ -62,6 +64,29 @@ impl Stop {
     }
 }
 
+impl Door {
+    /// A message's name in the ledger: its key behind its workspace, for a key is the workspace's own.
+    fn name_of(&self, key: &str) -> String {
+        format!("{}/{key}", self.workspace())
+    }
+
+    /// The workspace's id.
+    pub(crate) fn workspace(&self) -> &str {
+        self.path.split('/').nth(2).unwrap_or_default()
+    }
+}
+
+/// Messages that are handed in together, until it is clear what became of them.
+struct Posting<'a> {
+    door: &'a Door,
+    path: &'a str,
+    body: &'a str,
+    /// Their names in the ledger.
+    keys: &'a [String],
+    /// Whether other requests hand them in at the same time: then who does not have them does not speak for all.
+    is_echoed: bool,
+}
+
 /// What is known after one request.
 enum Heard {
     /// The gateway has the messages: their ids.
@@ -70,6 +95,8 @@ enum Heard {
     Refuses(u16, String),
     /// It may have them or not.
     Nothing(String),
+    /// It says that it surely does not have them, and may be asked again.
+    Denies(String),
 }
 
 impl Client {
@@ -110,67 +137,99 @@ impl Client {
 
     async fn hand_in(&self, request: Request, permit: OwnedSemaphorePermit) -> Result<(), String> {
         let now = clock::now();
-        let (mut bodies, mut lines) = (Vec::new(), Vec::new());
+        let door = self.doors.get(request.channel).ok_or("no such channel")?;
+        let (mut bodies, mut lines, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         for order in &request.orders {
             let body = order.request(now)?;
             let body_hash = Sha256::digest(body.to_string()).iter().map(|byte| format!("{byte:02x}")).collect();
-            lines.push(Line::Offered { key: order.key.clone(), at: now, body_hash, parts: order.parts });
+            let key = door.name_of(&order.key);
+            lines.push(Line::Offered { key: key.clone(), at: now, body_hash, parts: order.parts });
+            keys.push(key);
             bodies.push(body);
         }
         self.ledger.keep(lines).await?;
-        let door = self.doors.get(request.channel).ok_or("no such channel")?;
         let (path, body) = match bodies.as_slice() {
             [one] => ("messages", one.to_string()),
             many => ("batch/messages", json!({ "messageRequests": many }).to_string()),
         };
-        let keys: Vec<&str> = request.orders.iter().map(|order| order.key.as_str()).collect();
-        self.until_clear(door, &format!("{}/{path}", door.path), &body, &keys).await?;
+        let path = format!("{}/{path}", door.path);
+        let posting = Posting { door, path: &path, body: &body, keys: &keys, is_echoed: request.is_echoed };
+        let ids = if request.is_echoed {
+            let again = || self.until_clear(&posting);
+            tokio::try_join!(again(), again(), again())?.0
+        } else {
+            self.until_clear(&posting).await?
+        };
         drop(permit);
+        for ((order, key), id) in request.orders.iter().zip(keys).zip(ids) {
+            if let Some(pause) = order.cancelled_after {
+                sleep(pause).await;
+                self.cancel(door, key, &id).await?;
+            }
+        }
         Ok(())
     }
 
-    async fn until_clear(&self, door: &Door, path: &str, body: &str, keys: &[&str]) -> Result<(), String> {
+    /// Answers the ids, if the gateway has the messages.
+    async fn until_clear(&self, posting: &Posting<'_>) -> Result<Vec<String>, String> {
         let (began, mut pause) = (Instant::now(), PAUSE_FIRST);
         loop {
-            let heard = self.post(door, path, body, keys.len()).await;
+            let heard = self.post(posting).await;
             let at = clock::now();
-            let own = |key: &&str| (*key).to_owned();
-            let lines = match heard {
+            let lines = |line: &dyn Fn(String) -> Line| posting.keys.iter().cloned().map(line).collect::<Vec<_>>();
+            let open = match heard {
                 Heard::Has(ids) => {
-                    let both = keys.iter().zip(ids);
-                    both.map(|(key, message_id)| Line::Accepted { key: own(key), at, message_id }).collect()
+                    let both = posting.keys.iter().cloned().zip(ids.iter().cloned());
+                    self.ledger.note(both.map(|(key, message_id)| Line::Accepted { key, at, message_id }).collect())?;
+                    return Ok(ids);
                 }
                 Heard::Refuses(status, text) => {
-                    keys.iter().map(|key| Line::Refused { key: own(key), at, status, text: text.clone() }).collect()
+                    self.ledger.note(lines(&|key| Line::Refused { key, at, status, text: text.clone() }))?;
+                    return Ok(Vec::new());
                 }
-                Heard::Nothing(why) => {
-                    let unclear =
-                        keys.iter().map(|key| Line::Unclear { key: own(key), at, why: why.clone() }).collect();
-                    self.ledger.note(unclear)?;
-                    if began.elapsed() + pause < REPEAT_FOR {
-                        sleep(pause).await;
-                        pause = (pause * 2).min(PAUSE_LONGEST);
-                        continue;
-                    }
-                    keys.iter().map(|key| Line::GivenUp { key: own(key), at }).collect()
-                }
+                Heard::Denies(text) if !posting.is_echoed => lines(&|key| Line::Denied { key, at, text: text.clone() }),
+                Heard::Denies(why) | Heard::Nothing(why) => lines(&|key| Line::Unclear { key, at, why: why.clone() }),
             };
-            return self.ledger.note(lines);
+            self.ledger.note(open)?;
+            if began.elapsed() + pause >= REPEAT_FOR {
+                self.ledger.note(lines(&|key| Line::GivenUp { key, at }))?;
+                return Ok(Vec::new());
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_LONGEST);
         }
     }
 
-    async fn post(&self, door: &Door, path: &str, body: &str, count: usize) -> Heard {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let Some(replica) = self.replicas.get(turn % self.replicas.len().max(1)) else {
-            return Heard::Nothing("no replica".to_owned());
-        };
-        let posting = self
+    /// Cancels a message; asked once, whatever comes of it.
+    async fn cancel(&self, door: &Door, key: String, id: &str) -> Result<(), String> {
+        let Some(replica) = self.next_replica() else { return Ok(()) };
+        let asking = self
             .http
-            .post(format!("{replica}{path}"))
-            .header("authorization", format!("AccessKey {}", door.access_key))
+            .delete(format!("{replica}{}/messages/{id}", door.path))
+            .header("authorization", format!("AccessKey {}", door.access_key));
+        match asking.send().await {
+            Ok(answer) => {
+                self.ledger.note(vec![Line::Cancel { key, at: clock::now(), status: answer.status().as_u16() }])
+            }
+            // Nothing is known of it, which is no answer to be checked.
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn next_replica(&self) -> Option<&str> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        self.replicas.get(turn % self.replicas.len().max(1)).map(String::as_str)
+    }
+
+    async fn post(&self, posting: &Posting<'_>) -> Heard {
+        let Some(replica) = self.next_replica() else { return Heard::Nothing("no replica".to_owned()) };
+        let request = self
+            .http
+            .post(format!("{replica}{}", posting.path))
+            .header("authorization", format!("AccessKey {}", posting.door.access_key))
             .header("content-type", "application/json")
-            .body(body.to_owned());
-        let answer = match posting.send().await {
+            .body(posting.body.to_owned());
+        let answer = match request.send().await {
             Ok(answer) => answer,
             Err(error) if error.is_connect() => return Heard::Nothing("not connected".to_owned()),
             Err(error) if error.is_timeout() => return Heard::Nothing("no answer in time".to_owned()),
@@ -179,11 +238,19 @@ impl Client {
         let status = answer.status().as_u16();
         let Ok(text) = answer.text().await else { return Heard::Nothing("cut answer".to_owned()) };
         match status {
-            202 => ids(&text, count).map_or_else(|| Heard::Refuses(202, text), Heard::Has),
-            429 | 500.. => Heard::Nothing(format!("status {status}")),
+            202 => ids(&text, posting.keys.len()).map_or_else(|| Heard::Refuses(202, text), Heard::Has),
+            408 | 429 | 500.. if denies(&text) => Heard::Denies(format!("status {status}")),
+            // 408: the request did not come whole in time, on a busy machine.
+            408 | 429 | 500.. => Heard::Nothing(format!("status {status}")),
             _ => Heard::Refuses(status, text),
         }
     }
+}
+
+/// Whether an answer says that nothing was stored.
+fn denies(text: &str) -> bool {
+    let body: Value = serde_json::from_str(text).unwrap_or_default();
+    body["message"].as_str().is_some_and(|message| message.starts_with(NOT_STORED))
 }
 
 /// The ids that an answer names: of one message, or of a batch whose messages were all taken.
@@ -210,6 +277,21 @@ pub(crate) fn http(answer_wait: Duration) -> Result<reqwest::Client, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_denies_only_what_it_says_is_not_stored() {
+        assert!(denies(r#"{"code":"Unavailable","message":"Not stored: the database is unavailable."}"#));
+        assert!(!denies(
+            r#"{"code":"Unavailable","message":"The database gave no answer, the message may have been stored"}"#
+        ));
+        assert!(!denies("cut"));
+    }
+
+    #[test]
+    fn a_key_is_named_behind_its_workspace() {
+        let door = Door { path: "/workspaces/w-1/channels/c-1".to_owned(), access_key: String::new() };
+        assert_eq!(door.name_of("k-1"), "w-1/k-1");
+    }
 
     #[test]
     fn an_answer_counts_only_when_it_names_every_message() {

@@ -36,7 +36,7 @@ pub(crate) struct Call {
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub(crate) struct Message {
     pub(crate) id: String,
-    /// The `messageId` it came under.
+    /// The `messageId` it came under, behind its workspace, as the ledger has it.
     pub(crate) key: Option<String>,
     pub(crate) status: String,
     pub(crate) failure_code: Option<i32>,

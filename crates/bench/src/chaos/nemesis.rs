@@ -1,10 +1,22 @@
 //! What is done to the system, by whom it is done to. Every choice is drawn from the seed of the run.
 
+pub(crate) mod clocks;
+
+pub(crate) mod crashes;
+
+pub(crate) mod crowds;
+
 pub(crate) mod database;
 
 pub(crate) mod limits;
 
+pub(crate) mod poison;
+
+pub(crate) mod quiet;
+
 pub(crate) mod replicas;
+
+pub(crate) mod tenants;
 
 pub(crate) mod upstream;
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::subject;
+
 /// Between two looks at a process.
 const LOOK: Duration = Duration::from_millis(20);
 /// For a process to become ready on a busy machine.
@@ -72,6 +74,11 @@ impl Process {
         Ok(())
     }
 
+    /// Adds to what it is told when it starts again.
+    pub(crate) fn tell(&mut self, environment: impl IntoIterator<Item = (&'static str, String)>) {
+        self.program.environment.extend(environment);
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), String> {
         let id = self.child.id().to_string();
@@ -127,12 +134,16 @@ fn spawn(program: &Program) -> Result<Child, String> {
     let binary = binary()?;
     let mut command = Command::new(&binary);
     command.args(&program.arguments).env_clear().envs(program.environment.iter().cloned()).env("TUMA_LOG", LOG);
+    command.envs(subject::environment());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log_file);
     command.spawn().map_err(|error| failed(&binary, error))
 }
 
-/// The program beside this one.
+/// The program that is judged: the one beside this one, unless another was chosen.
 pub(crate) fn binary() -> Result<PathBuf, String> {
+    if let Some(chosen) = subject::binary() {
+        return Ok(chosen);
+    }
     let binary = std::env::current_exe().map_err(|error| error.to_string())?.with_file_name("tuma");
     if binary.exists() {
         Ok(binary)

@@ -17,7 +17,7 @@ use super::facts::database::Rows;
 use super::facts::{Facts, journal};
 use super::lag::Lag;
 use super::ledger::{self, Ledger, Line};
-use super::order::Orders;
+use super::order::{Mix, Orders};
 use super::process;
 use super::scenario::{Scenario, Tier, ordinary, rest};
 use super::stage::{CHANNEL_RATE, REPLICAS, Stage};
@@ -44,6 +44,9 @@ pub struct Settings {
     pub tier: Tier,
     /// The scenarios; none means all.
     pub only: Vec<Scenario>,
+    /// Messages a second in place of the ordinary number, for a machine that does other things; scenarios that are about more than
+    /// may go at once keep theirs.
+    pub rate: Option<f64>,
 }
 
 /// Runs them; answers the verdicts and whether all passed.
@@ -59,11 +62,11 @@ pub async fn run(settings: &Settings) -> Result<(Value, bool), String> {
     let mut running = JoinSet::new();
     for scenario in all.iter().copied() {
         let (turns, folder) = (turns.clone(), folder.join(scenario.name()));
-        let (seed, tier) = (settings.seed, settings.tier);
+        let (seed, tier, rate) = (settings.seed, settings.tier, settings.rate);
         running.spawn(async move {
             let turn = turns.acquire_owned().await.map_err(|error| error.to_string());
             let verdict = match turn {
-                Ok(_turn) => Box::pin(play(scenario, seed, tier, folder)).await,
+                Ok(_turn) => Box::pin(play(scenario, seed, (tier, rate), folder)).await,
                 Err(why) => Err(why),
             };
             (scenario, verdict)
@@ -85,7 +88,7 @@ pub async fn run(settings: &Settings) -> Result<(Value, bool), String> {
     let mut described = machine::describe();
     described["load"] = json!({ "before": load_before, "after": machine::load() });
     let result = json!({
-        "seed": settings.seed, "tier": tier, "passed": passed, "wallSeconds": began.elapsed().as_secs(),
+        "seed": settings.seed, "tier": tier, "rate": settings.rate, "passed": passed, "wallSeconds": began.elapsed().as_secs(),
         "settings": {
             "replicas": REPLICAS, "channelMessagesPerSecond": CHANNEL_RATE, "sideBySide": SIDE_BY_SIDE,
             "leaseSeconds": engine::Settings::default().lease.as_secs(),
@@ -98,10 +101,11 @@ pub async fn run(settings: &Settings) -> Result<(Value, bool), String> {
 }
 
 /// One scenario from an empty stage to its verdict.
-async fn play(scenario: Scenario, seed: u64, tier: Tier, folder: PathBuf) -> Result<Value, String> {
+async fn play(scenario: Scenario, seed: u64, size: (Tier, Option<f64>), folder: PathBuf) -> Result<Value, String> {
     let began = Instant::now();
     std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let plan = scenario.plan();
+    let (tier, plan) = (size.0, scenario.plan());
+    let rate = size.1.filter(|_| plan.mix == Mix::Varied).unwrap_or(plan.rate);
     let mut stage = Stage::set(folder, plan.channels).await?;
     let seen = Arc::new(Mutex::new(HashMap::new()));
     let lag = Lag::watch();
@@ -116,7 +120,7 @@ async fn play(scenario: Scenario, seed: u64, tier: Tier, folder: PathBuf) -> Res
     let orders = Orders::of(seed, plan.channels, plan.mix);
     let loading = tokio::spawn({
         let stop = stop.clone();
-        async move { client.offer(orders, plan.rate, stop).await }
+        async move { client.offer(orders, rate, stop).await }
     });
     let struck = scenario.strike(&mut stage, seed, tier).await;
     let faults_ended = clock::now();
@@ -198,7 +202,12 @@ async fn drain(url: &str) -> Result<Option<i64>, String> {
 fn accepting_again(ledger: &[Line], faults_ended: i64) -> Option<f64> {
     let accepted = ledger.iter().filter_map(|line| match line {
         Line::Accepted { at, .. } => Some(*at),
-        Line::Offered { .. } | Line::Refused { .. } | Line::Unclear { .. } | Line::GivenUp { .. } => None,
+        Line::Offered { .. }
+        | Line::Refused { .. }
+        | Line::Unclear { .. }
+        | Line::Denied { .. }
+        | Line::Cancel { .. }
+        | Line::GivenUp { .. } => None,
     });
     accepted.filter(|at| *at >= faults_ended).min().map(|at| seconds(at - faults_ended))
 }

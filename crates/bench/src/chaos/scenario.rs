@@ -64,6 +64,20 @@ pub enum Scenario {
     Credentials,
     /// The upstream limits the rate, with every kind of `Retry-After`.
     RateLimit,
+    /// More messages than may go gather, each valid for seconds.
+    Crowd,
+    /// A workspace with a backlog shares an account's limit with a quiet one.
+    Tenants,
+    /// Quiet hours in a zone that has changed its offset.
+    Quiet,
+    /// All replicas are killed with many calls under way, of messages that are valid for seconds.
+    Crash,
+    /// A replica stands still until others have tried again what it had.
+    Zombie,
+    /// A message ends whoever sends it.
+    Poison,
+    /// Replicas run on machines with wrong clocks.
+    Clock,
 }
 
 /// What a scenario is run with.
@@ -79,6 +93,9 @@ pub(crate) struct Plan {
 pub(crate) const RATE: f64 = 200.0;
 /// The same where many shall wait before it is over.
 const FILLING_RATE: f64 = 400.0;
+/// Eight tenths of what so few channels may send.
+const FEW_CHANNELS: usize = 2;
+const CROWDED_RATE: f64 = 160.0;
 /// Enough that every replica owns some, whichever is struck.
 const CHANNELS: usize = 12;
 
@@ -99,11 +116,18 @@ impl Scenario {
             Self::UpstreamCut => Expected { ambiguity: counted, ..clean },
             Self::UpstreamDoubles => Expected { ambiguity: counted, duplicates: counted, ..clean },
             Self::Term | Self::Upstream5xx | Self::Credentials | Self::RateLimit => clean,
+            Self::Crowd | Self::Tenants | Self::Quiet | Self::Clock => clean,
+            Self::Crash | Self::Poison => crashed,
+            Self::Zombie => Expected { overlaps: counted, ..crashed },
         };
         let (mut plan, plain) = (Plan { channels: CHANNELS, rate: RATE, mix: Mix::Varied, expected }, Mix::Plain);
         match self {
             Self::Credentials => (plan.rate, plan.mix) = (FILLING_RATE, plain),
             Self::RateLimit => (plan.channels, plan.mix) = (nemesis::limits::VARIANTS.len(), plain),
+            Self::Crowd => (plan.channels, plan.rate, plan.mix) = (FEW_CHANNELS, CROWDED_RATE, Mix::ShortLived),
+            Self::Tenants => plan.mix = Mix::Lopsided,
+            Self::Crash => plan.mix = Mix::ShortLived,
+            Self::Poison => plan.mix = Mix::Poisoned,
             Self::Kill9
             | Self::Pause
             | Self::Term
@@ -115,6 +139,9 @@ impl Scenario {
             | Self::PgSlow
             | Self::UpstreamCut
             | Self::UpstreamDoubles
+            | Self::Quiet
+            | Self::Zombie
+            | Self::Clock
             | Self::Upstream5xx => {}
         }
         plan
@@ -139,6 +166,13 @@ impl Scenario {
             Self::Upstream5xx => nemesis::upstream::fail(strike).await,
             Self::Credentials => nemesis::limits::refuse_keys(strike).await,
             Self::RateLimit => nemesis::limits::limit_rates(strike).await,
+            Self::Crowd => nemesis::crowds::gather(strike).await,
+            Self::Tenants => nemesis::tenants::contend(strike).await,
+            Self::Quiet => nemesis::quiet::close(strike).await,
+            Self::Crash => nemesis::crashes::kill_all(strike).await,
+            Self::Zombie => nemesis::crashes::outlive_claims(strike).await,
+            Self::Poison => nemesis::poison::spread(strike).await,
+            Self::Clock => nemesis::clocks::shift(strike).await,
         }
     }
 }

@@ -3,6 +3,8 @@
 //! tuma is set up through its admin API and runs with the times it always has. What is scaled down is the rate of the
 //! channels and the time between the faults.
 
+mod settings;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;

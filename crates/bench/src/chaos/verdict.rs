@@ -42,6 +42,13 @@ pub(crate) struct Struck {
     pub(crate) wrong: Vec<String>,
 }
 
+impl Struck {
+    /// So many faults of a kind, and what was wrong in the scenario's own eyes.
+    pub(crate) fn with(faults: u64, told: Value, wrong: Vec<String>) -> Self {
+        Self { faults, told, wrong }
+    }
+}
+
 /// When what was over.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub(crate) struct Recovery {
@@ -90,10 +97,12 @@ pub(crate) fn failures(found: &Findings, expected: Expected, struck: &Struck, re
 }
 
 /// Rules that nothing excuses.
-fn rules(found: &Findings) -> [(&'static str, &[String]); 15] {
+fn rules(found: &Findings) -> [(&'static str, &[String]); 17] {
     [
         ("lost", &found.lost),
         ("stuck", &found.stuck),
+        ("denied", &found.denied),
+        ("cancelled", &found.cancelled),
         ("unexpected", &found.unexpected),
         ("refused", &found.refused),
         ("unexplainedDuplicates", &found.unexplained),

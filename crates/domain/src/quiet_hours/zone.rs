@@ -5,9 +5,14 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::planted::{self, Bug};
+
+/// Summer time elsewhere in the year.
+const HALF_A_YEAR: SignedDuration = SignedDuration::from_hours(182 * 24);
 
 /// A zone of the IANA database.
 #[derive(Clone)]
@@ -34,6 +39,9 @@ impl Zone {
 
     /// The instant at which a closed time begins: of two readings the first. None past the end of all calendars.
     pub(super) fn begin(&self, reading: DateTime) -> Option<Timestamp> {
+        if planted::is(Bug::FixedOffset) {
+            return self.by_former_offset(reading);
+        }
         let found = self.0.to_ambiguous_timestamp(reading);
         match found.offset() {
             AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => found.earlier().ok(),
@@ -43,11 +51,20 @@ impl Zone {
 
     /// The instant at which a closed time ends: of two readings the last.
     pub(super) fn end(&self, reading: DateTime) -> Option<Timestamp> {
+        if planted::is(Bug::FixedOffset) {
+            return self.by_former_offset(reading);
+        }
         let found = self.0.to_ambiguous_timestamp(reading);
         match found.offset() {
             AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => found.later().ok(),
             AmbiguousOffset::Gap { after, .. } => self.gap_end(reading, after),
         }
+    }
+
+    /// What [`Bug::FixedOffset`] reads: the instant by the offset that held half a year before.
+    fn by_former_offset(&self, reading: DateTime) -> Option<Timestamp> {
+        let former = self.0.to_ambiguous_timestamp(reading.checked_sub(HALF_A_YEAR).ok()?).later().ok()?;
+        self.0.to_offset(former).to_timestamp(reading).ok()
     }
 
     /// The first instant after the gap that a reading falls into: the change to the later offset.

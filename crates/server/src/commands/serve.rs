@@ -17,6 +17,7 @@ use crate::config::{self, Config, EXIT_CONFIG};
 use crate::gateway::{Gateway, Settings};
 use crate::health::{self, Health};
 use crate::memory;
+use crate::planted;
 use crate::signals::asked_to_stop;
 use crate::state_file::StateFile;
 
@@ -28,7 +29,10 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs the command.
 pub async fn run(args: &ServeArgs) -> ExitCode {
-    let environment = config::environment();
+    let environment = match planted::choose(config::environment()) {
+        Ok(environment) => environment,
+        Err(problems) => return refuse(&problems),
+    };
     let config = match config::read(&environment) {
         Ok(config) => config,
         Err(problems) => return refuse(&problems),

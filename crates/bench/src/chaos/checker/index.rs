@@ -35,7 +35,11 @@ impl<'a> Index<'a> {
                     index.offers.insert(key, *parts);
                 }
                 Line::Accepted { key, message_id, .. } => index.answers.entry(key).or_default().push(message_id),
-                Line::Refused { .. } | Line::Unclear { .. } | Line::GivenUp { .. } => {}
+                Line::Refused { .. }
+                | Line::Unclear { .. }
+                | Line::Denied { .. }
+                | Line::Cancel { .. }
+                | Line::GivenUp { .. } => {}
             }
         }
         for call in &facts.calls {

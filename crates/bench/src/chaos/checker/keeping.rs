@@ -36,7 +36,11 @@ pub(super) fn judge(facts: &Facts, index: &Index<'_>, findings: &mut Findings) {
         match line {
             Line::Refused { key, status, text, .. } => findings.refused.push(format!("{key}: {status} {text}")),
             Line::Unclear { .. } => findings.unclear += 1,
-            Line::Offered { .. } | Line::Accepted { .. } | Line::GivenUp { .. } => {}
+            Line::Offered { .. }
+            | Line::Accepted { .. }
+            | Line::Denied { .. }
+            | Line::Cancel { .. }
+            | Line::GivenUp { .. } => {}
         }
     }
     for row in &facts.waiting {

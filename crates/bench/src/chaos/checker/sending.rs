@@ -47,7 +47,9 @@ fn judge_message(message: &Message, index: &Index<'_>, findings: &mut Findings) 
         {
             findings.overlapping.push(part.clone());
         }
-        if attempts.windows(2).any(|pair| pair[0].started_at > pair[1].started_at) {
+        // A result is known before it is written, and a call begins after its claim: what was known later than a newer claim's
+        // call began was written under a claim that was superseded.
+        if attempts.windows(2).any(|pair| pair[0].finished_at > pair[1].started_at + TOLERANCE) {
             findings.unfenced.push(part.clone());
         }
     }

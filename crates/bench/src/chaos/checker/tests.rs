@@ -137,6 +137,50 @@ fn a_result_under_an_older_claim_after_a_newer_one_is_unfenced() {
 }
 
 #[test]
+fn a_result_that_was_known_after_a_newer_claims_call_began_is_unfenced() {
+    let later = |starts_after: i64| {
+        move |facts: &mut Facts| {
+            let finished_at = facts.attempts[0].finished_at;
+            facts.attempts.push(attempt("m-1", 0, 9, finished_at - starts_after, "sent"));
+        }
+    };
+    check(later(50_000), |found| found.unfenced.len(), 0);
+    check(later(50_001), |found| found.unfenced.len(), 1);
+}
+
+#[test]
+fn what_is_said_not_to_be_stored_and_was_stored_before_is_denied() {
+    let denied = |at| {
+        let line = Line::Denied { key: "k-1".to_owned(), at, text: "Not stored".to_owned() };
+        move |facts: &mut Facts| facts.ledger.push(line)
+    };
+    check(denied(NOW + 1), |found| found.denied.len(), 1);
+    check(denied(NOW), |found| found.denied.len(), 0);
+    let open = Line::Unclear { key: "k-1".to_owned(), at: NOW, why: "cut".to_owned() };
+    let after_open = |facts: &mut Facts| {
+        facts.ledger.push(open);
+        denied(NOW + 1)(facts);
+    };
+    check(after_open, |found| found.denied.len(), 0);
+}
+
+#[test]
+fn what_is_answered_as_cancelled_is_neither_sent_nor_anything_else() {
+    let cancel = |status| Line::Cancel { key: "k-1".to_owned(), at: NOW, status };
+    check(|facts| facts.ledger.push(cancel(409)), |found| found.cancelled.len(), 0);
+    check(|facts| facts.ledger.push(cancel(200)), |found| found.cancelled.len(), 1);
+    let unsent = |status: &'static str| {
+        move |facts: &mut Facts| {
+            facts.ledger.push(cancel(200));
+            facts.messages[0].status = status.to_owned();
+            facts.calls[0].accepted = false;
+        }
+    };
+    check(unsent("deleted"), |found| found.cancelled.len(), 0);
+    check(unsent("sending_failed"), |found| found.cancelled.len(), 1);
+}
+
+#[test]
 fn what_ended_stays_as_it_is() {
     let before = |status: &str| {
         let before = ("m-1".to_owned(), status.to_owned());

@@ -14,7 +14,8 @@ use crate::chaos::scenario::rest;
 const RECOVERY: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
 
-const MESSAGES: &str = "SELECT m.message_id::text, k.message_key, m.status, m.failure_code, m.parts,
+const MESSAGES: &str =
+    "SELECT m.message_id::text, m.workspace_id::text || '/' || k.message_key, m.status, m.failure_code, m.parts,
     (extract(epoch FROM m.scheduled_for) * 1000000)::bigint, (extract(epoch FROM m.expires_at) * 1000000)::bigint,
     (extract(epoch FROM m.created_at) * 1000000)::bigint
 FROM messages m LEFT JOIN message_keys k ON k.workspace_id = m.workspace_id AND k.message_id = m.message_id";
@@ -34,6 +35,9 @@ const OPEN: &str = "SELECT count(*) FROM outbox o WHERE NOT EXISTS (SELECT 1 FRO
 
 const BACKEND: &str = "SELECT pid FROM pg_stat_activity
 WHERE application_name = 'tuma' AND backend_type = 'client backend' ORDER BY pid";
+
+const WEAR: &str = "UPDATE outbox o SET tries = $2 FROM message_keys k
+WHERE k.message_key = $1 AND o.workspace_id = k.workspace_id AND o.message_id = k.message_id AND o.claimed_until IS NULL";
 
 const DURABLE: &str =
     "SELECT count(*) FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes')
@@ -85,6 +89,13 @@ impl Rows {
     pub(crate) async fn backends(&self) -> Result<Vec<u32>, String> {
         let rows = self.rows(BACKEND).await?;
         rows.iter().map(|row| u32::try_from(get::<i32>(row, 0)?).map_err(|error| error.to_string())).collect()
+    }
+
+    /// Sets the tries of what waits under a key, as so many processes would have that it ended; answers whether it is there
+    /// and nobody has it.
+    pub(crate) async fn wear(&self, key: &str, tries: i16) -> Result<bool, String> {
+        let worn = self.0.execute(WEAR, &[&key, &tries]).await.map_err(|error| error.to_string())?;
+        Ok(worn > 0)
     }
 
     /// Reads all that a verdict needs into the facts.

@@ -6,6 +6,7 @@
 
 mod arrows;
 mod names;
+mod planted;
 mod shape;
 mod source;
 mod sql;
@@ -101,6 +102,11 @@ fn migrations_are_named_and_numbered_without_gaps() {
 #[test]
 fn only_server_reads_the_environment() {
     assert_clean(&names::environment(&TREE));
+}
+
+#[test]
+fn nothing_plants_bugs_unless_it_is_asked_to() {
+    assert_clean(&planted::by_default(&TREE));
 }
 
 #[test]
