@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::content::LongitudeSpelling;
 use domain::decision::Progress;
 use domain::phone::PhoneNumber;
-use domain::planted;
+use domain::planted::{self, Bug};
 use domain::provider::{Call, Provider};
 use domain::schedule::DueReason;
 use jiff::Timestamp;

@@ -97,7 +97,15 @@ mod tests {
     use super::*;
 
     fn report(outcome: Outcome) -> Report {
-        Report { outcome, rule: "rule", http_status: Some(200), detail: String::new(), classified: true }
+        Report {
+            outcome,
+            rule: "rule",
+            http_status: Some(200),
+            detail: String::new(),
+            classified: true,
+            retry_after: None,
+            may_be_taken: false,
+        }
     }
 
     fn sent(id: &str) -> Outcome {
@@ -134,7 +142,7 @@ mod tests {
     fn what_cannot_be_found_out_ends_at_once() {
         for outcome in [
             Outcome::CredentialsRefused,
-            Outcome::RateLimited { retry_after: None },
+            Outcome::RateLimited,
             Outcome::Refused(FailureCode::InvalidMessage),
         ] {
             assert!(matches!(judge(&[report(outcome.clone())]), Next::Stop(_)), "{outcome:?}");
