@@ -154,9 +154,9 @@ SELECT current_setting('fsync'), current_setting('full_page_writes'), current_se
 async fn begin_session(client: &ClientWrapper, durability: &Durability) -> Result<(), HookError> {
     let asked = tokio::time::timeout(RECYCLE_TIMEOUT, client.simple_query(BEGIN_SESSION)).await;
     let answer = asked.map_err(|_| HookError::message("no answer on a new connection"))?.map_err(HookError::Backend)?;
-    let row = answer.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some([row.get(0)?, row.get(1)?, row.get(2)?]),
-        _ => None,
+    let row = answer.iter().find_map(|message| {
+        let SimpleQueryMessage::Row(row) = message else { return None };
+        Some([row.get(0)?, row.get(1)?, row.get(2)?])
     });
     let values = row.ok_or_else(|| HookError::message("no settings of a new connection"))?;
     durability.note(values);
