@@ -167,9 +167,11 @@ async fn what_waits_to_be_repeated_is_held_once_its_channel_holds() {
     let slow = RetryPolicy { back_off: BackOff { first: half_an_hour, longest: half_an_hour }, ..fast().retry };
     let node = rig.node(Settings { retry: slow, ..unbroken() }).await;
     rig.until_number("SELECT count(*) FROM outbox WHERE due_reason = 'back_off' AND maybe_sent", 1).await;
+    // A lane keeps to the settings of its beginning.
+    node.running.stop().await;
     rig.choose(OnUnknown::Hold).await;
     rig.database.execute("UPDATE outbox SET due_at = clock_timestamp()").await;
-    node.wake.due(messages[0].channel, messages[0].lane, messages[0].due_at);
+    let node = rig.node(unbroken()).await;
     until("it is held", async || rig.is_held(&messages[0]).await).await;
     assert_eq!(rig.sandbox.ledger().len(), 1);
     node.running.stop().await;
