@@ -46,6 +46,15 @@ const PLANTS: &[Plant] = &[
         statement: crate::settle::SETTLE,
         changes: &[asynchronous!("detail, waited_for, waited_until, event)", ", ")],
     },
+    // Its commits would take the others to the disk.
+    Plant {
+        bug: Bug::AsynchronousCommit,
+        statement: crate::lease::HOLD,
+        changes: &[(
+            "FROM replicas r WHERE r.replica_id <> $1",
+            "FROM replicas r CROSS JOIN set_config('synchronous_commit', 'off', true) AS commits WHERE r.replica_id <> $1",
+        )],
+    },
     Plant {
         bug: Bug::LookThenInsert,
         statement: crate::accept::ACCEPT,

@@ -1,8 +1,15 @@
 //! Settings that a scenario changes while it plays.
 
-use serde_json::json;
+use std::time::Duration;
+
+use serde_json::{Value, json};
 
 use super::Stage;
+use crate::chaos::scenario::rest;
+
+/// A change is asked for so often, with this pause: as long as a load takes to find its pace.
+const TRIES_MAX: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(500);
 
 impl Stage {
     /// Closes a channel for a time of the day in a zone, every day.
@@ -21,7 +28,20 @@ impl Stage {
     pub(crate) async fn limit_account(&self, messages_per_second: usize) -> Result<(), String> {
         for door in &self.doors {
             let limit = json!({ "accountMessagesPerSecond": messages_per_second });
-            self.change(&format!("/admin{}", door.path), &limit).await?;
+            self.insist(&format!("/admin{}", door.path), &limit).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks for a change until it is made: a busy machine may have no connection for it at once.
+    async fn insist(&self, path: &str, change: &Value) -> Result<(), String> {
+        let mut tries = 1;
+        while let Err(why) = self.change(path, change).await {
+            if tries == TRIES_MAX {
+                return Err(why);
+            }
+            tries += 1;
+            rest(PAUSE).await;
         }
         Ok(())
     }
