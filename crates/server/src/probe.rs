@@ -140,11 +140,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_found_out_ends_at_once() {
-        for outcome in [
-            Outcome::CredentialsRefused,
-            Outcome::RateLimited,
-            Outcome::Refused(FailureCode::InvalidMessage),
-        ] {
+        for outcome in
+            [Outcome::CredentialsRefused, Outcome::RateLimited, Outcome::Refused(FailureCode::InvalidMessage)]
+        {
             assert!(matches!(judge(&[report(outcome.clone())]), Next::Stop(_)), "{outcome:?}");
             assert!(matches!(judge(&[report(sent("a")), report(outcome.clone())]), Next::Stop(_)), "{outcome:?}");
         }
