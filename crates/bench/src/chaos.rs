@@ -12,6 +12,8 @@
 //! tuma runs with the times it always has: leases of 12 s, claims of 30 s, calls of 15 s, probes of a refused key a
 //! minute apart. No setting makes them shorter. Only the rate of the channels is set, to a hundred a second.
 
+pub(crate) mod balancer;
+
 pub(crate) mod checker;
 
 pub(crate) mod client;
@@ -19,6 +21,8 @@ pub(crate) mod client;
 pub(crate) mod clock;
 
 pub(crate) mod dice;
+
+pub(crate) mod disk;
 
 pub(crate) mod facts;
 
@@ -44,8 +48,11 @@ pub(crate) mod stage;
 
 pub(crate) mod subject;
 
+pub(crate) mod table;
+
 pub(crate) mod verdict;
 
 pub use run::{Settings, run};
 pub use scenario::{Scenario, Tier};
 pub use subject::Subject;
+pub use table::table;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bench::chaos::{Scenario, Settings, Subject, Tier, planted, run};
+use bench::chaos::{Scenario, Settings, Subject, Tier, planted, run, table};
 use clap::{Parser, Subcommand};
 use domain::planted::Bug;
 use serde_json::Value;
@@ -29,6 +29,9 @@ enum Command {
         /// Only these.
         #[arg(long, value_delimiter = ',')]
         only: Vec<Scenario>,
+        /// So many faults in place of the tier's number, where they are counted.
+        #[arg(long)]
+        faults: Option<u64>,
         /// Judge this program in place of the one beside this.
         #[arg(long)]
         binary: Option<PathBuf>,
@@ -41,6 +44,9 @@ enum Command {
         /// Print one JSON object on one line.
         #[arg(long)]
         json: bool,
+        /// Print a line for each verdict.
+        #[arg(long, conflicts_with = "json")]
+        table: bool,
     },
     /// Runs a build with each planted bug; exit code 1 unless all were caught.
     Planted {
@@ -62,6 +68,23 @@ enum Command {
     },
 }
 
+/// How a result is printed.
+#[derive(Clone, Copy)]
+enum Form {
+    /// JSON on one line.
+    Line,
+    /// JSON for people.
+    Lines,
+    /// A line for each verdict.
+    Table,
+}
+
+impl Form {
+    fn json(on_one_line: bool) -> Self {
+        if on_one_line { Self::Line } else { Self::Lines }
+    }
+}
+
 fn bug(name: &str) -> Result<Bug, String> {
     let names = || Bug::ALL.map(|bug| bug.row().1).join(", ");
     Bug::named(name).ok_or_else(|| format!("one of: {}", names()))
@@ -69,29 +92,36 @@ fn bug(name: &str) -> Result<Bug, String> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let (json, result) = match Cli::parse().command {
-        Command::Run { seed, tier, only, binary, rate, bug, json } => {
+    let (form, result) = match Cli::parse().command {
+        Command::Run { seed, tier, only, faults, binary, rate, bug, json, table: as_table } => {
             drop(writeln!(std::io::stderr(), "chaos: seed {seed}"));
             let chosen = binary.map_or(Ok(()), |binary| Subject { binary, bug }.choose());
             let result = match chosen {
-                Ok(()) => run(&Settings { seed, tier, only, rate }).await,
+                Ok(()) => run(&Settings { seed, tier, only, rate, faults }).await,
                 Err(why) => Err(why),
             };
-            (json, result)
+            (if as_table { Form::Table } else { Form::json(json) }, result)
         }
         Command::Planted { seed, only, binary, rate, json } => {
             drop(writeln!(std::io::stderr(), "chaos: seed {seed}"));
-            (json, planted::run(&planted::Settings { seed, only, binary, rate }).await)
+            (Form::json(json), planted::run(&planted::Settings { seed, only, binary, rate }).await)
         }
     };
-    said(result, json)
+    said(result, form)
 }
 
-fn said(result: Result<(Value, bool), String>, json: bool) -> ExitCode {
+fn said(result: Result<(Value, bool), String>, form: Form) -> ExitCode {
     match result {
         Ok((result, passed)) => {
-            let text = if json { result.to_string() } else { format!("{result:#}") };
+            let text = match form {
+                Form::Line => result.to_string(),
+                Form::Lines => format!("{result:#}"),
+                Form::Table => table(&result),
+            };
             drop(writeln!(std::io::stdout(), "{text}"));
+            if let Some(files) = result["files"].as_str() {
+                drop(writeln!(std::io::stderr(), "chaos: what did not pass has left its files in {files}"));
+            }
             if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(why) => {

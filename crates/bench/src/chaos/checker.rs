@@ -25,6 +25,7 @@ mod timing;
 
 use super::facts::Facts;
 use index::Index;
+pub(crate) use timing::unrecorded;
 
 /// What was found, by rule: the keys, ids or numbers that it was found of.
 #[derive(Clone, PartialEq, Debug, Default)]

@@ -19,7 +19,8 @@ use super::order::{Orders, Request};
 
 /// Waiting for an answer: longer than the gateway's own deadline, after which it says that it does not know.
 const ANSWER_WAIT: Duration = Duration::from_secs(4);
-const CONNECT_WAIT: Duration = Duration::from_secs(1);
+/// Longer than a busy machine lets a listener of the judge's own wait.
+const CONNECT_WAIT: Duration = Duration::from_secs(3);
 /// A message is handed in again for so long: longer than a server takes to recover from a crash.
 const REPEAT_FOR: Duration = Duration::from_secs(60);
 /// Between two times; doubles up to the longest.
@@ -174,8 +175,10 @@ impl Client {
     async fn until_clear(&self, posting: &Posting<'_>) -> Result<Vec<String>, String> {
         let (began, mut pause) = (Instant::now(), PAUSE_FIRST);
         loop {
+            let asked_at = clock::now();
             let heard = self.post(posting).await;
             let at = clock::now();
+            let took = at - asked_at;
             let lines = |line: &dyn Fn(String) -> Line| posting.keys.iter().cloned().map(line).collect::<Vec<_>>();
             let open = match heard {
                 Heard::Has(ids) => {
@@ -187,8 +190,12 @@ impl Client {
                     self.ledger.note(lines(&|key| Line::Refused { key, at, status, text: text.clone() }))?;
                     return Ok(Vec::new());
                 }
-                Heard::Denies(text) if !posting.is_echoed => lines(&|key| Line::Denied { key, at, text: text.clone() }),
-                Heard::Denies(why) | Heard::Nothing(why) => lines(&|key| Line::Unclear { key, at, why: why.clone() }),
+                Heard::Denies(text) if !posting.is_echoed => {
+                    lines(&|key| Line::Denied { key, at, text: text.clone(), took })
+                }
+                Heard::Denies(why) | Heard::Nothing(why) => {
+                    lines(&|key| Line::Unclear { key, at, why: why.clone(), took })
+                }
             };
             self.ledger.note(open)?;
             if began.elapsed() + pause >= REPEAT_FOR {

@@ -45,6 +45,8 @@ pub(crate) struct Message {
     pub(crate) scheduled_for: Option<i64>,
     pub(crate) expires_at: i64,
     pub(crate) created_at: i64,
+    /// When its state was written last.
+    pub(crate) updated_at: i64,
 }
 
 /// A row of what waits.
@@ -90,3 +92,5 @@ pub(crate) struct Facts {
 pub(crate) const WAITING: &str = "waiting";
 /// Status of one whose parts the provider has accepted.
 pub(crate) const SENT: &str = "sent";
+/// Status of a cancelled message.
+pub(crate) const DELETED: &str = "deleted";

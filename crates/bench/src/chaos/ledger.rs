@@ -37,9 +37,21 @@ pub(crate) enum Line {
     /// The gateway answered that it does not take a message.
     Refused { key: String, at: i64, status: u16, text: String },
     /// No answer, or one that leaves it open: it is handed in again.
-    Unclear { key: String, at: i64, why: String },
+    Unclear {
+        key: String,
+        at: i64,
+        why: String,
+        /// From the request on, microseconds.
+        took: i64,
+    },
     /// The gateway answered that it has surely not stored a message: it is handed in again.
-    Denied { key: String, at: i64, text: String },
+    Denied {
+        key: String,
+        at: i64,
+        text: String,
+        /// From the request on, microseconds.
+        took: i64,
+    },
     /// It was asked to cancel a message, and answered so.
     Cancel { key: String, at: i64, status: u16 },
     /// It was not handed in again after that: the time for it was over.

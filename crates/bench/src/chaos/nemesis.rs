@@ -8,7 +8,13 @@ pub(crate) mod crowds;
 
 pub(crate) mod database;
 
+pub(crate) mod isolation;
+
 pub(crate) mod limits;
+
+pub(crate) mod outage;
+
+pub(crate) mod points;
 
 pub(crate) mod poison;
 
@@ -16,12 +22,15 @@ pub(crate) mod quiet;
 
 pub(crate) mod replicas;
 
+pub(crate) mod room;
+
 pub(crate) mod tenants;
 
 pub(crate) mod upstream;
 
 use std::time::Duration;
 
+use super::client::Stop;
 use super::dice::Dice;
 use super::scenario::{Tier, rest};
 use super::stage::Stage;
@@ -36,9 +45,20 @@ pub(crate) struct Strike<'a> {
     pub(crate) stage: &'a mut Stage,
     pub(crate) dice: Dice,
     pub(crate) tier: Tier,
+    /// So many faults in place of the tier's number.
+    pub(crate) faults: Option<u64>,
+    /// Messages a second that are handed in meanwhile.
+    pub(crate) rate: f64,
+    /// Ends the load.
+    pub(crate) load: Stop,
 }
 
 impl Strike<'_> {
+    /// How many faults of a kind there are.
+    fn times(&self, short: u64, long: u64) -> u64 {
+        self.faults.unwrap_or_else(|| self.tier.pick(short, long))
+    }
+
     /// Waits between two faults.
     async fn between(&mut self) {
         rest(self.dice.between(BETWEEN.0, BETWEEN.1)).await;

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use super::clock;
 use super::dice::Dice;
 
+/// How keys begin, and how many digits follow at least.
+pub(crate) const KEY_PREFIX: &str = "chaos-";
+pub(crate) const KEY_DIGITS: usize = 6;
 /// Beginning of a recipient's number; five digits follow.
 const RECIPIENT_PREFIX: &str = "+2547120";
 const RECIPIENTS: usize = 100_000;
@@ -16,6 +19,8 @@ const BATCH: std::ops::RangeInclusive<usize> = 2..=8;
 const AHEAD: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(6));
 /// Seconds of a short validity.
 const VALIDITY_SECONDS: std::ops::RangeInclusive<usize> = 2..=5;
+/// Seconds of validity where all are brief: longer than a call and its repetitions, shorter than the wait at the end.
+const BRIEF_SECONDS: usize = 40;
 /// Requests of each kind in a hundred; the rest are single messages.
 const BATCHES: usize = 4;
 const SCHEDULED: usize = 12;
@@ -97,12 +102,26 @@ pub(crate) enum Mix {
     Varied,
     /// Single texts that wait long enough for anything.
     Plain,
+    /// As `Varied`, each by one request at a time, under a key that no other has, and none is cancelled.
+    Once,
+    /// Single texts that are valid for long enough to be sent, and no longer than a run.
+    Brief,
     /// Single texts that are valid for some seconds.
     ShortLived,
     /// As `Plain`, nearly all of them by the channels of one workspace.
     Lopsided,
     /// As `Plain`, and the first of them ends whoever sends it.
     Poisoned,
+}
+
+impl Mix {
+    /// Whether what it is about stays when fewer come.
+    pub(crate) fn may_be_slower(self) -> bool {
+        match self {
+            Self::Varied | Self::Once | Self::Brief => true,
+            Self::Plain | Self::ShortLived | Self::Lopsided | Self::Poisoned => false,
+        }
+    }
 }
 
 impl Orders {
@@ -117,9 +136,9 @@ impl Orders {
         }
         let channel = self.channel();
         let kind = match self.mix {
-            Mix::Varied => self.dice.below(100),
+            Mix::Varied | Mix::Once => self.dice.below(100),
             Mix::ShortLived => BATCHES + SCHEDULED + TWO_PARTS,
-            Mix::Plain | Mix::Lopsided | Mix::Poisoned => usize::MAX,
+            Mix::Plain | Mix::Brief | Mix::Lopsided | Mix::Poisoned => usize::MAX,
         };
         let count = if kind < BATCHES { BATCH.start() + self.dice.below(BATCH.count()) } else { 1 };
         let kind = kind.saturating_sub(BATCHES);
@@ -133,7 +152,9 @@ impl Orders {
 
     fn channel(&mut self) -> usize {
         match self.mix {
-            Mix::Varied | Mix::Plain | Mix::ShortLived | Mix::Poisoned => self.dice.below(self.channels),
+            Mix::Varied | Mix::Once | Mix::Plain | Mix::Brief | Mix::ShortLived | Mix::Poisoned => {
+                self.dice.below(self.channels)
+            }
             Mix::Lopsided if self.dice.below(QUIET_SHARE) == 0 => QUIET_CHANNEL,
             // The even ones are of one workspace.
             Mix::Lopsided => self.dice.below(self.channels / 2) * 2,
@@ -158,7 +179,7 @@ impl Orders {
     }
 
     fn order(&mut self, channel: usize, kind: usize) -> Order {
-        let key = format!("chaos-{:06}", self.next);
+        let key = format!("{KEY_PREFIX}{:0KEY_DIGITS$}", self.next);
         self.next += 1;
         let recipient = format!("{RECIPIENT_PREFIX}{:05}", self.dice.below(RECIPIENTS));
         let is_poison = self.mix == Mix::Poisoned && key == POISON_KEY;
@@ -168,6 +189,9 @@ impl Orders {
             "messageId": key, "receiver": { "contacts": [{ "identifierValue": recipient }] },
             "body": { "type": "text", "text": { "text": text } }
         });
+        if self.mix == Mix::Brief {
+            body["validity"] = json!(BRIEF_SECONDS);
+        }
         let (mut parts, mut ahead) = (1, None);
         if kind < SCHEDULED {
             ahead = Some(self.dice.between(AHEAD.0, AHEAD.1));
@@ -224,12 +248,19 @@ mod tests {
         assert!(orders.iter().any(|order| order.body.get("validity").is_some()));
         assert!(orders.iter().any(|order| order.ahead.is_some()));
         assert!(drawn(3, Mix::Plain).iter().all(|request| request.orders.len() == 1));
+        let brief = drawn(3, Mix::Brief);
+        assert!(brief.iter().flat_map(|request| &request.orders).all(|order| order.body["validity"] == BRIEF_SECONDS));
     }
 
     #[test]
     fn a_mix_has_what_it_is_named_for() {
         let brief = drawn(3, Mix::ShortLived);
         assert!(brief.iter().flat_map(|request| &request.orders).all(|order| order.body.get("validity").is_some()));
+        let once = drawn(3, Mix::Once);
+        let mut keys: Vec<&str> = once.iter().flat_map(|one| &one.orders).map(|order| order.key.as_str()).collect();
+        keys.dedup();
+        assert_eq!(keys.len(), once.iter().map(|one| one.orders.len()).sum::<usize>());
+        assert!(keys.is_sorted() && once.iter().all(|one| !one.is_echoed && one.orders[0].cancelled_after.is_none()));
         let lopsided = drawn(3, Mix::Lopsided);
         let quiet = lopsided.iter().filter(|request| request.channel == QUIET_CHANNEL).count();
         assert!((100..200).contains(&quiet) && lopsided.iter().all(|one| one.channel % 2 == 0 || one.channel == 1));

@@ -139,7 +139,11 @@ fn judging(bug: Bug, binary: &Path, settings: &Settings) -> Result<Command, Stri
 /// Why a run did not pass, as it says; nothing when it did.
 fn why_not_passed(output: &[u8], scenario: Scenario) -> Result<Vec<String>, String> {
     let result: Value = serde_json::from_slice(output).map_err(|error| error.to_string())?;
-    let why = result["verdicts"][scenario.name()]["why"].as_array().ok_or("a run without a verdict")?;
+    let verdict = &result["verdicts"][scenario.name()];
+    if let Some(why) = verdict["skipped"].as_str() {
+        return Err(why.to_owned());
+    }
+    let why = verdict["why"].as_array().ok_or("a run without a verdict")?;
     Ok(why.iter().filter_map(|why| why.as_str().map(str::to_owned)).collect())
 }
 
@@ -166,6 +170,8 @@ mod tests {
         let output = br#"{"verdicts":{"kill9":{"passed":false,"why":["lost: 3"]}}}"#;
         assert_eq!(why_not_passed(output, Scenario::Kill9), Ok(vec!["lost: 3".to_owned()]));
         assert!(why_not_passed(output, Scenario::PgKill).is_err() && why_not_passed(b"", Scenario::Kill9).is_err());
+        let skipped = br#"{"verdicts":{"clock":{"passed":false,"skipped":"lost: 1"}}}"#;
+        assert_eq!(why_not_passed(skipped, Scenario::Clock), Err("lost: 1".to_owned()));
         for other in ["stuck: 1", "no verdict: it did not start", "lost", "nothing was acknowledged"] {
             assert!(!is_one_of(other, &["lost"]), "{other}");
         }

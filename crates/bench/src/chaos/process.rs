@@ -60,6 +60,11 @@ impl Process {
         Ok(Self { program, child })
     }
 
+    /// Where it says whether it is ready.
+    pub(crate) fn ready_url(&self) -> &str {
+        &self.program.ready_url
+    }
+
     /// Ends it as `kill -9` does.
     pub(crate) fn kill(&mut self) -> Result<(), String> {
         self.child.kill().and_then(|()| self.child.wait()).map(drop).map_err(|error| error.to_string())

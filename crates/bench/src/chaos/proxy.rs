@@ -2,6 +2,8 @@
 //!
 //! It knows nothing of tuma but the names of three statements, by which it finds the answer to a commit.
 
+pub(crate) mod exchange;
+
 pub(crate) mod frames;
 
 pub(crate) mod pump;
@@ -10,6 +12,8 @@ pub(crate) mod switch;
 
 pub(crate) mod talk;
 
+pub(crate) mod trap;
+
 use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -17,26 +21,40 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use pump::{Protocol, carry};
 use switch::Switch;
+use trap::Trap;
 
 /// Connections at a time: three replicas with their pools, and the calls of three engines.
 const CONNECTIONS_MAX: usize = 4_000;
+
+/// What a proxy has in common with others of its kind, and whose it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    pub(crate) switch: Switch,
+    pub(crate) trap: Trap,
+    /// The replica that goes this way.
+    pub(crate) replica: usize,
+}
 
 /// A running proxy; ends when dropped.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
-    pub(crate) switch: Switch,
     serving: JoinHandle<()>,
 }
 
 impl Proxy {
     /// Starts it in front of a server on this machine.
-    pub(crate) async fn start(server: SocketAddr, protocol: Protocol) -> Result<Self, String> {
+    pub(crate) async fn start(server: SocketAddr, protocol: Protocol, way: Way) -> Result<Self, String> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| error.to_string())?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
-        let switch = Switch::transparent();
-        let serving = tokio::spawn(serve(listener, server, protocol, switch.clone()));
-        Ok(Self { address, switch, serving })
+        let serving = tokio::spawn(async move {
+            let mut listener = Some(listener);
+            while let Some(open) = listener.take() {
+                serve(open, server, protocol, &way).await;
+                listener = reopened(address, &way.switch).await;
+            }
+        });
+        Ok(Self { address, serving })
     }
 }
 
@@ -46,25 +64,36 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(listener: TcpListener, server: SocketAddr, protocol: Protocol, switch: Switch) {
+/// Carries connections until they are to be refused; ends those that there are then.
+async fn serve(listener: TcpListener, server: SocketAddr, protocol: Protocol, way: &Way) {
     let mut connections = JoinSet::new();
+    let mut faults = way.switch.watch();
     loop {
         tokio::select! {
             Some(_) = connections.join_next() => {}
+            _ = faults.wait_for(|faults| faults.refuses) => return,
             accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => {
                 // One that was gone before it was taken is nothing to carry.
                 let Ok((client, _)) = accepted else { continue };
-                let switch = switch.clone();
+                let way = way.clone();
                 connections.spawn(async move {
                     // A server that is down shows as a closed connection.
                     let Ok(server) = TcpStream::connect(server).await else { return };
                     if client.set_nodelay(true).and_then(|()| server.set_nodelay(true)).is_ok() {
-                        carry(client, server, protocol, &switch).await;
+                        carry(client, server, protocol, &way).await;
                     }
                 });
             }
         }
     }
+}
+
+/// A listener at the same address, when connections are no longer to be refused; `None` when it cannot be had: whoever
+/// goes this way is refused from then on, which no verdict survives.
+async fn reopened(address: SocketAddr, switch: &Switch) -> Option<TcpListener> {
+    let mut faults = switch.watch();
+    faults.wait_for(|faults| !faults.refuses).await.ok()?;
+    TcpListener::bind(address).await.ok()
 }
 
 #[cfg(test)]
@@ -74,8 +103,15 @@ mod tests {
     use super::switch::{Fault, Faults};
     use super::*;
 
+    /// A proxy and its switch.
+    struct Echo {
+        address: SocketAddr,
+        switch: Switch,
+        _proxy: Proxy,
+    }
+
     /// A server that says what it hears, and a proxy before it.
-    async fn echo() -> Proxy {
+    async fn echo() -> Echo {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         tokio::spawn(async move {
@@ -86,15 +122,17 @@ mod tests {
                 });
             }
         });
-        Proxy::start(address, Protocol::Any).await.expect("a proxy")
+        let way = Way { switch: Switch::transparent(), trap: Trap::default(), replica: 0 };
+        let proxy = Proxy::start(address, Protocol::Http, way.clone()).await.expect("a proxy");
+        Echo { address: proxy.address, switch: way.switch, _proxy: proxy }
     }
 
-    async fn connect(proxy: &Proxy) -> TcpStream {
+    async fn connect(proxy: &Echo) -> TcpStream {
         TcpStream::connect(proxy.address).await.expect("a connection")
     }
 
     /// Says something and reads to the end; how it ended.
-    async fn said(proxy: &Proxy, text: &str) -> std::io::Result<String> {
+    async fn said(proxy: &Echo, text: &str) -> std::io::Result<String> {
         let mut stream = connect(proxy).await;
         stream.write_all(text.as_bytes()).await?;
         stream.shutdown().await?;
@@ -166,5 +204,23 @@ mod tests {
         let mut heard = [0; 4];
         stream.read_exact(&mut heard).await.expect("an answer");
         assert_eq!(&heard, b"late");
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_is_not_connected_and_goes_through_again_afterwards() {
+        let proxy = echo().await;
+        let mut stream = connect(&proxy).await;
+        stream.write_all(b"held").await.expect("written");
+        stream.read_exact(&mut [0; 4]).await.expect("an answer");
+        proxy.switch.turn(Faults { refuses: true, ..Faults::default() });
+        assert!(matches!(stream.read(&mut [0; 4]).await, Ok(0) | Err(_)), "its connections end");
+        while TcpStream::connect(proxy.address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        proxy.switch.clear();
+        while TcpStream::connect(proxy.address).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(said(&proxy, "hello").await.expect("an end"), "hello");
     }
 }

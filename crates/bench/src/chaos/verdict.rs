@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::checker::Findings;
+use super::facts::Facts;
 
 /// Failures that no trial showed are rarer than this in the number of trials, with 95 % confidence (failure model, 2.6).
 const RULE_OF_THREE: f64 = 3.0;
@@ -31,8 +32,28 @@ pub(crate) struct Expected {
     pub(crate) unrecorded: Allowed,
 }
 
+/// What a scenario says of itself when all facts are there: for the verdict, and what is wrong.
+type Told = (Value, Vec<String>);
+
+type Question = dyn FnOnce(&Facts) -> Told + Send;
+
+/// What a scenario has to ask the facts itself.
+#[derive(Default)]
+pub(crate) struct Later(Option<Box<Question>>);
+
+impl Later {
+    pub(crate) fn ask(question: impl FnOnce(&Facts) -> Told + Send + 'static) -> Self {
+        Self(Some(Box::new(question)))
+    }
+
+    /// The answer, if there is a question.
+    fn asked(self, facts: &Facts) -> Option<Told> {
+        self.0.map(|question| question(facts))
+    }
+}
+
 /// What the nemesis did.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Struck {
     /// Faults that came about.
     pub(crate) faults: u64,
@@ -40,12 +61,22 @@ pub(crate) struct Struck {
     pub(crate) told: Value,
     /// What the scenario itself found wrong.
     pub(crate) wrong: Vec<String>,
+    pub(crate) later: Later,
 }
 
 impl Struck {
     /// So many faults of a kind, and what was wrong in the scenario's own eyes.
     pub(crate) fn with(faults: u64, told: Value, wrong: Vec<String>) -> Self {
-        Self { faults, told, wrong }
+        Self { faults, told, wrong, later: Later::default() }
+    }
+
+    /// Adds what the scenario asks the facts.
+    pub(crate) fn ask(mut self, facts: &Facts) -> Self {
+        if let Some((told, wrong)) = std::mem::take(&mut self.later).asked(facts) {
+            self.told = json!({ "did": self.told, "saw": told });
+            self.wrong.extend(wrong);
+        }
+        self
     }
 }
 
@@ -94,6 +125,12 @@ pub(crate) fn failures(found: &Findings, expected: Expected, struck: &Struck, re
         failures.push("what was open has not come to rest in time".to_owned());
     }
     failures
+}
+
+/// Many findings of a kind as one, with a few of them.
+pub(crate) fn summed(what: &str, all: &[String]) -> Option<String> {
+    let some: Vec<&str> = all.iter().take(EXAMPLES).map(String::as_str).collect();
+    (!all.is_empty()).then(|| format!("{what}: {} (such as {})", all.len(), some.join("; ")))
 }
 
 /// Rules that nothing excuses.
@@ -146,7 +183,7 @@ pub(crate) fn told(found: &Findings, expected: Expected, struck: &Struck, recove
 }
 
 /// A count with its trials; a zero with the rate that it leaves possible, anything else with examples.
-fn counted(findings: &[String], trials: usize) -> Value {
+pub(crate) fn counted(findings: &[String], trials: usize) -> Value {
     let count = findings.len();
     if count == 0 {
         let below = (trials > 0).then(|| RULE_OF_THREE / trials as f64);

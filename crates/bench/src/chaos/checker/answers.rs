@@ -4,11 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::Findings;
 use super::index::Index;
-use crate::chaos::facts::{Facts, Message};
+use crate::chaos::facts::{DELETED, Facts, Message};
 use crate::chaos::ledger::Line;
 
-/// Status of a cancelled message.
-const DELETED: &str = "deleted";
 /// Answer to who has cancelled one.
 const DONE: u16 = 200;
 

@@ -41,6 +41,7 @@ fn good() -> Facts {
             scheduled_for: None,
             expires_at: NOW + 1000 * SECOND,
             created_at: NOW,
+            updated_at: NOW + 3 * SECOND,
         });
     }
     facts
@@ -151,12 +152,12 @@ fn a_result_that_was_known_after_a_newer_claims_call_began_is_unfenced() {
 #[test]
 fn what_is_said_not_to_be_stored_and_was_stored_before_is_denied() {
     let denied = |at| {
-        let line = Line::Denied { key: "k-1".to_owned(), at, text: "Not stored".to_owned() };
+        let line = Line::Denied { key: "k-1".to_owned(), at, text: "Not stored".to_owned(), took: 1 };
         move |facts: &mut Facts| facts.ledger.push(line)
     };
     check(denied(NOW + 1), |found| found.denied.len(), 1);
     check(denied(NOW), |found| found.denied.len(), 0);
-    let open = Line::Unclear { key: "k-1".to_owned(), at: NOW, why: "cut".to_owned() };
+    let open = Line::Unclear { key: "k-1".to_owned(), at: NOW, why: "cut".to_owned(), took: 1 };
     let after_open = |facts: &mut Facts| {
         facts.ledger.push(open);
         denied(NOW + 1)(facts);

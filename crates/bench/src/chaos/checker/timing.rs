@@ -72,7 +72,7 @@ fn judge_rates(facts: &Facts, index: &Index<'_>, channel_rate: usize, findings: 
 }
 
 /// When those calls arrived that no record is nearest to: they began no later.
-fn unrecorded(calls: &[&Call], attempts: &[&Attempt]) -> Vec<i64> {
+pub(crate) fn unrecorded(calls: &[&Call], attempts: &[&Attempt]) -> Vec<i64> {
     let mut at: Vec<i64> = calls.iter().map(|call| call.at).collect();
     for attempt in attempts {
         let nearest = at.iter().enumerate().min_by_key(|(_, at)| (*at - attempt.started_at).abs());

@@ -1,6 +1,6 @@
 //! Reads rows, past the proxy and past tuma.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(50);
 const MESSAGES: &str =
     "SELECT m.message_id::text, m.workspace_id::text || '/' || k.message_key, m.status, m.failure_code, m.parts,
     (extract(epoch FROM m.scheduled_for) * 1000000)::bigint, (extract(epoch FROM m.expires_at) * 1000000)::bigint,
-    (extract(epoch FROM m.created_at) * 1000000)::bigint
+    (extract(epoch FROM m.created_at) * 1000000)::bigint, (extract(epoch FROM m.updated_at) * 1000000)::bigint
 FROM messages m LEFT JOIN message_keys k ON k.workspace_id = m.workspace_id AND k.message_id = m.message_id";
 
 const WAITING: &str = "SELECT o.message_id::text, (extract(epoch FROM o.due_at) * 1000000)::bigint,
@@ -32,6 +32,11 @@ const ENDED: &str = "SELECT message_id::text, status FROM messages WHERE status 
 const OPEN: &str = "SELECT count(*) FROM outbox o WHERE NOT EXISTS (SELECT 1 FROM channel_gates g
     WHERE g.workspace_id = o.workspace_id AND g.channel_id = o.channel_id
     AND g.until > clock_timestamp() + interval '65 seconds')";
+
+const CLAIMED: &str = "SELECT message_id::text FROM outbox WHERE claimed_until > clock_timestamp()";
+
+const END_SESSIONS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE application_name = 'tuma' AND backend_type = 'client backend'";
 
 const BACKEND: &str = "SELECT pid FROM pg_stat_activity
 WHERE application_name = 'tuma' AND backend_type = 'client backend' ORDER BY pid";
@@ -85,6 +90,24 @@ impl Rows {
         rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect()
     }
 
+    /// Messages that are claimed.
+    pub(crate) async fn claimed(&self) -> Result<HashSet<String>, String> {
+        let rows = self.rows(CLAIMED).await?;
+        rows.iter().map(|row| get(row, 0)).collect()
+    }
+
+    /// Ends the sessions of tuma; answers how many.
+    pub(crate) async fn end_sessions(&self) -> Result<i64, String> {
+        self.count(END_SESSIONS).await
+    }
+
+    /// A connection, if the server has one left.
+    pub(crate) async fn one_more(url: &str) -> Option<Self> {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.ok()?;
+        tokio::spawn(connection);
+        Some(Self(client))
+    }
+
     /// Processes that serve tuma's connections.
     pub(crate) async fn backends(&self) -> Result<Vec<u32>, String> {
         let rows = self.rows(BACKEND).await?;
@@ -117,6 +140,7 @@ impl Rows {
                 scheduled_for: get(&row, 5)?,
                 expires_at: get(&row, 6)?,
                 created_at: get(&row, 7)?,
+                updated_at: get(&row, 8)?,
             });
         }
         for row in self.rows(ATTEMPTS).await? {

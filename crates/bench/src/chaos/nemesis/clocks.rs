@@ -17,10 +17,16 @@ const WRONG_FOR: (Duration, Duration) = (Duration::from_secs(10), Duration::from
 /// Where libraries are, and the one in a folder of its own below them (Debian's package `faketime`) that changes what a process sees.
 const LIBRARIES: [&str; 2] = ["/usr/lib", "/usr/lib64"];
 const LIBRARY: &str = "faketime/libfaketimeMT.so.1";
+const NO_LIBRARY: &str = "clocks cannot be shifted here: install the package faketime";
+
+/// Why clocks cannot be wrong on this machine, if they cannot.
+pub(crate) fn hindrance() -> Option<String> {
+    library().is_none().then(|| NO_LIBRARY.to_owned())
+}
 
 /// Replicas start again with wrong clocks; the monotonic one is left alone, as on a machine whose clock is set wrong.
 pub(crate) async fn shift(strike: &mut Strike<'_>) -> Result<Struck, String> {
-    let library = library().ok_or("clocks cannot be shifted here: install the package faketime")?;
+    let library = library().ok_or(NO_LIBRARY)?;
     rest(BEFORE).await;
     for (number, seconds) in WRONG_BY.into_iter().enumerate() {
         let replica = &mut strike.stage.replicas[number];

@@ -23,7 +23,7 @@ const LATE: Duration = Duration::from_secs(2);
 
 /// All replicas at once, by `kill -9`: what was under way may have been accepted, and most of it is not valid for long.
 pub(crate) async fn kill_all(strike: &mut Strike<'_>) -> Result<Struck, String> {
-    let kills = strike.tier.pick(1, 20);
+    let kills = strike.times(1, 20);
     for _ in 0..kills {
         rest(BEFORE).await;
         strike.stage.script(&slow(SLOW_MILLIS)).await?;
@@ -49,7 +49,7 @@ pub(super) async fn end_all(strike: &mut Strike<'_>) -> Result<(), String> {
 /// One stands still with calls under way until others try the same again, and goes on while they do: its results come under
 /// claims that were superseded.
 pub(crate) async fn outlive_claims(strike: &mut Strike<'_>) -> Result<Struck, String> {
-    let pauses = strike.tier.pick(1, 10);
+    let pauses = strike.times(1, 10);
     for _ in 0..pauses {
         rest(BEFORE).await;
         strike.stage.script(&slow(SLOW_MILLIS)).await?;

@@ -19,7 +19,7 @@ const TOO_MANY: u16 = 429;
 
 /// Channels wait again and again, and then have more to send than their rate allows before it is too late.
 pub(crate) async fn gather(strike: &mut Strike<'_>) -> Result<Struck, String> {
-    let rounds = strike.tier.pick(2, 30);
+    let rounds = strike.times(2, 30);
     rest(super::BEFORE).await;
     for _ in 0..rounds {
         strike.stage.script(&wait()).await?;

@@ -12,13 +12,19 @@ use crate::chaos::facts::Call;
 use crate::chaos::facts::database::Rows;
 use crate::chaos::facts::journal;
 use crate::chaos::order::mark;
-use crate::chaos::scenario::{ordinary, rest};
+use crate::chaos::scenario::{Tier, ordinary, rest};
 use crate::chaos::stage::digits;
 use crate::chaos::verdict::Struck;
 
 /// How the upstream names a refused key, and too high a rate.
 const KEY_REFUSED: &str = "invalidCredentials";
 const TOO_MANY: u16 = 429;
+/// For so long messages come in while the key is refused, and for so long it is: in the long run ten thousand wait, and it is
+/// mended after five minutes (failure model, F32).
+const REFUSED_SHORT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5));
+const REFUSED_LONG: (Duration, Duration) = (Duration::from_secs(27), Duration::from_secs(300));
+/// Calls of a channel with a refused key at the most, in five minutes.
+const REFUSED_CALLS_MAX: usize = 10;
 /// A refused key is tried again after this time, microseconds (contract, section 9).
 const PROBE: i64 = 60_000_000;
 /// A channel's calls under way when its gate closes may arrive for so long, microseconds.
@@ -55,10 +61,14 @@ pub(crate) struct Variant {
 
 /// The key is refused while messages come in; then it is right again.
 pub(crate) async fn refuse_keys(strike: &mut Strike<'_>) -> Result<Struck, String> {
-    let time = strike.tier.pick(Duration::from_secs(5), Duration::from_secs(27));
+    let (filling, refusing) = strike.tier.pick(REFUSED_SHORT, REFUSED_LONG);
     let rows = Rows::connect(&strike.stage.database_url()).await?;
     // From before the first message: what ends although the key is refused has ended wrongly.
-    rest(time).await;
+    rest(filling).await;
+    if refusing > filling {
+        strike.load.raise();
+    }
+    rest(refusing.saturating_sub(filling)).await;
     let ended = rows.ended().await?.len();
     let waiting = rows.open().await?;
     strike.stage.script(&ordinary(0, "same")).await?;
@@ -78,8 +88,15 @@ pub(crate) async fn refuse_keys(strike: &mut Strike<'_>) -> Result<Struck, Strin
             wrong.push(format!("{number} made {ignored} calls between probes of a refused key"));
         }
     }
-    let told = json!({ "refusedCalls": refused, "waitingThen": waiting });
-    Ok(Struck { faults: refused.values().sum::<usize>() as u64, told, wrong })
+    let most = refused.values().max().copied().unwrap_or_default();
+    // How many were under way when the first was refused is the machine's matter, too: judged where it is left alone.
+    if strike.tier == Tier::Long && most > REFUSED_CALLS_MAX {
+        wrong.push(format!("a channel made {most} calls with a refused key"));
+    }
+    let seconds = refusing.as_secs();
+    let told =
+        json!({ "refusedCalls": refused, "mostOfAChannel": most, "waitingThen": waiting, "refusedSeconds": seconds });
+    Ok(Struck::with(refused.values().sum::<usize>() as u64, told, wrong))
 }
 
 /// Every call is one too many for a while, and each channel is told to wait in another way.
@@ -109,7 +126,7 @@ pub(crate) async fn limit_rates(strike: &mut Strike<'_>) -> Result<Struck, Strin
             wrong.push(format!("Retry-After {name}: {ignored} calls within the pause"));
         }
     }
-    Ok(Struck { faults, told, wrong })
+    Ok(Struck::with(faults, told, wrong))
 }
 
 impl Variant {

@@ -1,15 +1,16 @@
 //! Faults of the upstream and of the way to it.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{BEFORE, Strike};
 use crate::chaos::clock;
-use crate::chaos::facts::journal;
+use crate::chaos::facts::{Call, Facts, journal};
 use crate::chaos::proxy::switch::{Fault, Faults};
 use crate::chaos::scenario::{ordinary, rest};
-use crate::chaos::verdict::Struck;
+use crate::chaos::verdict::{Later, Struck, summed};
 
 /// Each fault of the way lasts for so long.
 const PHASE: Duration = Duration::from_secs(2);
@@ -40,13 +41,102 @@ const FAILURES: [&str; 4] = [
 /// Calls of an outage beside the messages handed in meanwhile, at the most (failure model, F34).
 const CALLS_SHARE: f64 = 1.1;
 
+/// For so long an upstream remembers that does so for a while: less than a call's time-out, more than the first pauses.
+pub(crate) const WINDOW_SECONDS: u32 = 5;
+/// The failure of a message that was perhaps sent.
+const OUTCOME_UNKNOWN: i32 = 16002;
+/// How attempts are recorded whose outcome nobody knows.
+const UNKNOWN: &str = "unknown";
+
+/// What the upstream knows of ids that it has accepted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Memory {
+    /// Everything: a repetition is the same message.
+    All,
+    /// What came within so many seconds.
+    Seconds(u32),
+    /// A repetition is another message.
+    Nothing,
+}
+
+impl Memory {
+    /// How an upstream behaves that has no other fault.
+    pub(crate) fn script(self, seed: u64) -> Value {
+        match self {
+            Self::All => ordinary(seed, "same"),
+            Self::Nothing => ordinary(seed, "second"),
+            Self::Seconds(seconds) => {
+                let mut script = ordinary(seed, "same");
+                script["duplicatesWindowSeconds"] = json!(seconds);
+                script
+            }
+        }
+    }
+}
+
+/// The faults of [`cut`], by an upstream that remembers ids for a while: delivered twice is what came again after it.
+pub(crate) async fn cut_with_window(strike: &mut Strike<'_>, seconds: u32) -> Result<Struck, String> {
+    let struck = cut(strike, Memory::Seconds(seconds)).await?;
+    Ok(Struck { later: Later::ask(move |facts| repeated(seconds, facts)), ..struck })
+}
+
+/// The faults of [`cut`], by an upstream that doubles and channels that hold what may have been sent.
+pub(crate) async fn cut_and_hold(strike: &mut Strike<'_>) -> Result<Struck, String> {
+    let struck = cut(strike, Memory::Nothing).await?;
+    Ok(Struck { later: Later::ask(held), ..struck })
+}
+
+/// Repetitions within the window, which were no second message, and after it.
+fn repeated(seconds: u32, facts: &Facts) -> (Value, Vec<String>) {
+    let mut by_part: HashMap<&str, Vec<&Call>> = HashMap::new();
+    for call in &facts.calls {
+        by_part.entry(call.part.as_deref().unwrap_or_default()).or_default().push(call);
+    }
+    let window = i64::from(seconds) * 1_000_000;
+    let (mut within, mut after, mut doubled) = (0, 0, Vec::new());
+    for (part, calls) in by_part {
+        let mut accepted: Option<i64> = None;
+        for call in calls {
+            match accepted {
+                Some(before) if call.accepted && call.at - before < window => {
+                    doubled.push(part.to_owned());
+                }
+                Some(_) => (within, after) = (within + usize::from(!call.accepted), after + usize::from(call.accepted)),
+                None => {}
+            }
+            accepted = if call.accepted { Some(call.at) } else { accepted };
+        }
+    }
+    let mut wrong: Vec<String> = summed("two messages within the window", &doubled).into_iter().collect();
+    if within == 0 {
+        wrong.push("nothing was repeated within the window".to_owned());
+    }
+    (json!({ "repeatedWithinWindow": within, "deliveredAgainAfterIt": after }), wrong)
+}
+
+/// Whatever may have been sent ends as that, and is not called again.
+fn held(facts: &Facts) -> (Value, Vec<String>) {
+    let unknown: HashSet<&str> =
+        facts.attempts.iter().filter(|one| one.outcome == UNKNOWN).map(|one| one.message.as_str()).collect();
+    let known = facts.messages.iter().filter(|message| message.failure_code != Some(OUTCOME_UNKNOWN));
+    let otherwise: Vec<String> = known
+        .filter(|message| unknown.contains(message.id.as_str()))
+        .map(|message| format!("{} {} {:?}", message.id, message.status, message.failure_code))
+        .collect();
+    let mut wrong: Vec<String> = summed("maybe sent, and ended otherwise", &otherwise).into_iter().collect();
+    if unknown.is_empty() {
+        wrong.push("no outcome was unknown".to_owned());
+    }
+    (json!({ "messagesHeld": unknown.len() }), wrong)
+}
+
 /// Accepts and does not say so: the upstream's own faults by message, the way's by connection, and a crash.
-pub(crate) async fn cut(strike: &mut Strike<'_>, duplicates: &str) -> Result<Struck, String> {
-    let script = faulty(strike.dice.draw(), duplicates);
+pub(crate) async fn cut(strike: &mut Strike<'_>, memory: Memory) -> Result<Struck, String> {
+    let script = faulty(strike.dice.draw(), memory);
     strike.stage.script(&script).await?;
     rest(BEFORE).await;
-    let switch = strike.stage.upstream_proxy.switch.clone();
-    for _ in 0..strike.tier.pick(1, 30) {
+    let switch = strike.stage.upstream_switch.clone();
+    for _ in 0..strike.times(1, 30) {
         let [head, body] = CUTS.map(Fault::CutAfter);
         for fault in [Fault::Swallow, Fault::HalfClose, head, body, Fault::Drip(DRIP)] {
             let seed = strike.dice.draw();
@@ -61,8 +151,8 @@ pub(crate) async fn cut(strike: &mut Strike<'_>, duplicates: &str) -> Result<Str
         strike.stage.script(&script).await?;
         rest(PHASE).await;
     }
-    strike.stage.script(&ordinary(0, duplicates)).await?;
-    Ok(Struck { faults: switch.strikes(), told: switch.told(), wrong: Vec::new() })
+    strike.stage.script(&memory.script(0)).await?;
+    Ok(Struck::with(switch.strikes(), switch.told(), Vec::new()))
 }
 
 /// Every call fails, in one way after the other.
@@ -79,18 +169,19 @@ pub(crate) async fn fail(strike: &mut Strike<'_>) -> Result<Struck, String> {
     let calls = journal::read(&strike.stage.file("journal.jsonl"))?;
     let during = calls.iter().filter(|call| (began..ended).contains(&call.at)).count();
     let failed = calls.iter().filter(|call| call.at >= began && !call.accepted).count();
-    let handed_in = (ended - began) as f64 / 1e6 * crate::chaos::scenario::RATE;
+    let handed_in = (ended - began) as f64 / 1e6 * strike.rate;
+    let share = during as f64 / handed_in;
     let mut wrong = Vec::new();
-    if during as f64 > handed_in * CALLS_SHARE {
+    if share > CALLS_SHARE {
         wrong.push(format!("{during} calls in an outage in which {handed_in:.0} messages came"));
     }
-    let told = json!({ "calls": during, "failed": failed, "handedIn": handed_in.round() });
-    Ok(Struck { faults: failed as u64, told, wrong })
+    let told = json!({ "calls": during, "failed": failed, "handedIn": handed_in.round(), "attemptsPerAccept": share });
+    Ok(Struck::with(failed as u64, told, wrong))
 }
 
 /// A script whose faults are drawn by message and try.
-fn faulty(seed: u64, duplicates: &str) -> Value {
-    let mut script = ordinary(seed, duplicates);
+fn faulty(seed: u64, memory: Memory) -> Value {
+    let mut script = memory.script(seed);
     let own = FAULTS.iter().enumerate().map(|(place, (probability, answer))| {
         let seed = seed.wrapping_add(100 + place as u64);
         json!({ "probability": probability, "seed": seed, "answer": read(answer).unwrap_or_default() })
@@ -107,14 +198,46 @@ fn read(answer: &str) -> Result<Value, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chaos::facts::{Attempt, Message};
 
     #[test]
     fn every_fault_is_one_that_the_upstream_can_play() {
         let check = |script: Value| {
             assert!(sandbox::Script::parse(script.to_string().as_bytes()).is_ok(), "{script}");
         };
-        check(faulty(7, "same"));
+        [Memory::All, Memory::Seconds(5), Memory::Nothing].into_iter().for_each(|memory| check(faulty(7, memory)));
         FAILURES.iter().for_each(|answer| check(json!({ "rules": [{ "answer": read(answer).expect("JSON") }] })));
-        assert_eq!(faulty(7, "same"), faulty(7, "same"));
+        assert_eq!(faulty(7, Memory::All), faulty(7, Memory::All));
+    }
+
+    #[test]
+    fn a_second_message_within_the_window_is_found() {
+        let check = |calls: &[(i64, bool)], expected: &[&str]| {
+            let call = |(second, accepted): &(i64, bool)| Call {
+                at: second * 1_000_000,
+                part: Some("p".to_owned()),
+                accepted: *accepted,
+                ..Call::default()
+            };
+            let facts = Facts { calls: calls.iter().map(call).collect(), ..Facts::default() };
+            assert_eq!(repeated(5, &facts).1, expected, "{calls:?}");
+        };
+        check(&[(0, true), (1, false), (6, true)], &[]);
+        check(&[(0, true), (1, false), (4, true)], &["two messages within the window: 1 (such as p)"]);
+        check(&[(0, false), (6, true)], &["nothing was repeated within the window"]);
+    }
+
+    #[test]
+    fn what_may_have_been_sent_and_does_not_say_so_is_found() {
+        let check = |failure_code, outcome: &str, expected: usize| {
+            let attempt = Attempt { message: "m".to_owned(), outcome: outcome.to_owned(), ..Attempt::default() };
+            let message = Message { id: "m".to_owned(), failure_code, ..Message::default() };
+            let facts = Facts { messages: vec![message], attempts: vec![attempt], ..Facts::default() };
+            assert_eq!(held(&facts).1.len(), expected, "{failure_code:?} {outcome}");
+        };
+        check(Some(OUTCOME_UNKNOWN), UNKNOWN, 0);
+        check(None, UNKNOWN, 1);
+        check(Some(16001), UNKNOWN, 1);
+        check(None, "sent", 1);
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct Faults {
     pub(crate) share: f64,
     /// Decides which.
     pub(crate) seed: u64,
+    /// Nobody listens, and connections that there were are closed.
+    pub(crate) refuses: bool,
     /// Acts whose answers are lost after the commit, and how probably each.
     pub(crate) losing: BTreeSet<Act>,
     /// Probability that such an answer is lost.

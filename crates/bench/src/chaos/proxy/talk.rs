@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::frames::{Frame, Frames, text};
+use super::trap::SEEN_BYTES_MAX;
 
 /// Statements whose answers may be lost; their first lines are names that `store` gives them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -47,6 +48,8 @@ impl Act {
 
 /// Statements of one connection that are known by name: tuma prepares a few dozen.
 const STATEMENTS_MAX: usize = 1_000;
+/// How a statement ends that had nothing to do (PostgreSQL documentation, "CommandComplete").
+const NO_ROWS: &[u8] = b" 0\0";
 /// Code in place of the version in a request to cancel (PostgreSQL documentation, "CancelRequest").
 const CANCEL: [u8; 4] = [0x04, 0xd2, 0x16, 0x2e];
 
@@ -58,6 +61,12 @@ pub(crate) struct Passed {
     pub(crate) lost: Option<Act>,
     /// Whether it ends.
     pub(crate) ends: bool,
+    /// Acts that were done to something, and whose answers ended in these bytes.
+    pub(crate) told: Vec<Act>,
+    /// Whether the lost one was.
+    pub(crate) has_lost_rows: bool,
+    /// What was asked and answered for the last of them.
+    pub(crate) seen: Vec<u8>,
 }
 
 /// The state of a connection.
@@ -70,9 +79,15 @@ pub(crate) struct Talk {
     bound: Option<Act>,
     /// What the coming answers belong to, in order.
     expected: VecDeque<Option<Act>>,
+    /// What was said since the last `Sync`.
+    saying: Vec<u8>,
+    /// What was asked and answered for the last act.
+    seen: Vec<u8>,
     /// Whether the answer under way is kept back; `None` while it has not begun.
     losing: Option<bool>,
     completed: bool,
+    /// Whether what was completed had rows.
+    has_rows: bool,
 }
 
 impl Talk {
@@ -83,19 +98,26 @@ impl Talk {
             statements: HashMap::new(),
             bound: None,
             expected: VecDeque::new(),
+            saying: Vec::new(),
+            seen: Vec::new(),
             losing: None,
             completed: false,
+            has_rows: false,
         }
     }
 
-    /// Notes what the client says.
-    pub(crate) fn ask(&mut self, bytes: &[u8]) {
-        for frame in self.asked.feed(bytes) {
-            self.note(&frame);
-        }
+    /// Notes what the client says; answers the acts that it asks to be done.
+    pub(crate) fn ask(&mut self, bytes: &[u8]) -> Vec<Act> {
+        keep(&mut self.saying, bytes);
+        self.asked.feed(bytes).iter().filter_map(|frame| self.note(frame)).collect()
     }
 
-    fn note(&mut self, frame: &Frame) {
+    /// What was asked for the last act, and answered as far as it has come.
+    pub(crate) fn seen(&self) -> Vec<u8> {
+        self.seen.clone()
+    }
+
+    fn note(&mut self, frame: &Frame) -> Option<Act> {
         match frame.kind {
             0 if !frame.head.starts_with(&CANCEL) => self.expected.push_back(None),
             b'P' => {
@@ -110,10 +132,18 @@ impl Talk {
                 let statement = text(&frame.head).and_then(|(_, rest)| text(rest));
                 self.bound = statement.and_then(|(name, _)| self.statements.get(name).copied());
             }
-            b'S' => self.expected.push_back(self.bound.take()),
+            b'S' => {
+                let (said, act) = (std::mem::take(&mut self.saying), self.bound.take());
+                self.expected.push_back(act);
+                if act.is_some() {
+                    self.seen = said;
+                }
+                return act;
+            }
             b'Q' => self.expected.push_back(None),
             _ => {}
         }
+        None
     }
 
     /// What goes on of the server's bytes; `lose` says of an answer that begins whether it is lost.
@@ -122,21 +152,35 @@ impl Talk {
         let mut begin = 0;
         for frame in self.answered.feed(bytes) {
             let is_losing = self.is_losing(&mut lose);
+            if matches!(self.expected.front(), Some(Some(_))) {
+                keep(&mut self.seen, &bytes[begin..frame.end]);
+            }
             if !is_losing {
                 passed.bytes.extend_from_slice(&bytes[begin..frame.end]);
             }
             begin = frame.end;
-            self.completed |= frame.kind == b'C';
+            if frame.kind == b'C' {
+                (self.completed, self.has_rows) = (true, !frame.head.ends_with(NO_ROWS));
+            }
             if frame.kind == b'Z' {
-                let act = self.expected.pop_front().flatten();
-                if is_losing {
-                    return Passed { lost: act.filter(|_| self.completed), ends: true, ..passed };
+                let act = self.expected.pop_front().flatten().filter(|_| self.completed);
+                if act.is_some() {
+                    passed.seen = self.seen.clone();
                 }
-                (self.losing, self.completed) = (None, false);
+                if is_losing {
+                    return Passed { lost: act, has_lost_rows: self.has_rows, ends: true, ..passed };
+                }
+                passed.told.extend(act.filter(|_| self.has_rows));
+                (self.losing, self.completed, self.has_rows) = (None, false, false);
             }
         }
-        if begin < bytes.len() && !self.is_losing(&mut lose) {
-            passed.bytes.extend_from_slice(&bytes[begin..]);
+        if begin < bytes.len() {
+            if !self.is_losing(&mut lose) {
+                passed.bytes.extend_from_slice(&bytes[begin..]);
+            }
+            if matches!(self.expected.front(), Some(Some(_))) {
+                keep(&mut self.seen, &bytes[begin..]);
+            }
         }
         passed
     }
@@ -147,6 +191,12 @@ impl Talk {
         let Some(act) = self.expected.front() else { return false };
         *self.losing.get_or_insert_with(|| act.is_some_and(lose))
     }
+}
+
+/// Adds to what is remembered of an act, within its bound.
+fn keep(seen: &mut Vec<u8>, bytes: &[u8]) {
+    let room = SEEN_BYTES_MAX.saturating_sub(seen.len());
+    seen.extend_from_slice(&bytes[..bytes.len().min(room)]);
 }
 
 #[cfg(test)]
@@ -205,7 +255,25 @@ mod tests {
         let mut talk = prepared();
         talk.ask(&executed("s1"));
         let passed = talk.answer(&[message(b'E', b"SERROR\0\0"), ready()].concat(), |_| true);
-        assert_eq!(passed, Passed { bytes: Vec::new(), lost: None, ends: true });
+        assert_eq!(passed, Passed { ends: true, ..Passed::default() });
+    }
+
+    #[test]
+    fn what_was_asked_and_answered_for_an_act_is_known_when_it_is_done() {
+        for size in [1, 9, 1000] {
+            let mut talk = prepared();
+            let (mut acts, mut told) = (Vec::new(), None);
+            executed("s2").chunks(size).for_each(|piece| acts.extend(talk.ask(piece)));
+            talk.answer(&done(), |_| false);
+            executed("s1").chunks(size).for_each(|piece| acts.extend(talk.ask(piece)));
+            assert_eq!((acts, talk.seen()), (vec![Act::Accept], executed("s1")), "in pieces of {size}");
+            for piece in done().chunks(size) {
+                let passed = talk.answer(piece, |_| false);
+                told = told.or(passed.told.first().map(|act| (*act, passed.seen)));
+            }
+            let both = [executed("s1"), done()].concat();
+            assert_eq!(told, Some((Act::Accept, both)), "in pieces of {size}");
+        }
     }
 
     #[test]
