@@ -3,6 +3,8 @@
 //! One task a channel, and the only place where its gate and its pace live. It waits neither for a call nor for a claim:
 //! calls are tasks, claims are asked for, and what comes of both comes back here.
 
+mod ending;
+
 mod holding;
 mod probing;
 mod repeating;
@@ -273,25 +275,6 @@ impl<P: Provider> Lane<P> {
         }
     }
 
-    async fn take_expired(&mut self) {
-        if !self.look_for_expired || !self.is_allowed() {
-            return;
-        }
-        self.look_for_expired = false;
-        let lasting = self.shared.settings.claim_lasting();
-        match self.shared.store.claim_expired(&self.lease, self.shared.replica, CLAIM_EXPIRED_MAX, lasting).await {
-            Ok(claimed) => {
-                self.look_for_expired = i64::try_from(claimed.len()) == Ok(CLAIM_EXPIRED_MAX);
-                let claimed_at = Instant::now();
-                for message in claimed {
-                    self.count_lapsed(&message);
-                    self.expire(Ready::new(message, claimed_at, true)).await;
-                }
-            }
-            Err(error) => tracing::warn!(%error, channel = %self.lease.channel, "expired rows cannot be claimed"),
-        }
-    }
-
     /// Gives back what has waited too long for an earlier message to its recipient.
     async fn clear_up(&mut self) {
         if self.clear_up_at > Instant::now() {
@@ -354,17 +337,6 @@ impl<P: Provider> Lane<P> {
         } else {
             let is_worn_out = ready.message.tries > settings.retry.tries_max && !planted::is(Bug::NoPoisonCap);
             is_worn_out.then_some(End::WornOut)
-        }
-    }
-
-    async fn end(&mut self, ready: Ready, end: End) {
-        match end {
-            End::GivenBack => self.give_back(ready).await,
-            End::Expired => self.expire(ready).await,
-            End::WornOut => {
-                let failure = decision::worn_out(&ready.progress());
-                self.settle(ready, Step::Failed(failure), None).await;
-            }
         }
     }
 
@@ -467,18 +439,6 @@ impl<P: Provider> Lane<P> {
         }
         let maybe_sent = ready.message.maybe_sent;
         self.settle(ready, Step::Wait { due_at, reason, counted: false, maybe_sent }, None).await;
-    }
-
-    async fn expire(&mut self, mut ready: Ready) {
-        // The claim counted a try that was not made.
-        if !ready.is_claimed_to_end {
-            ready.message.tries = ready.message.tries.saturating_sub(1);
-        }
-        // What an operator or a pause holds would not have gone through an open gate either.
-        let is_held = matches!(ready.message.waited_for, DueReason::Held | DueReason::Paused);
-        let gate = self.gatekeeper.gate().filter(|_| !is_held);
-        let failure = decision::expired(&ready.progress(), gate.map(|gate| gate.reason));
-        self.settle(ready, Step::Failed(failure), None).await;
     }
 
     async fn settle(&self, ready: Ready, step: Step, attempt: Option<Attempt>) {

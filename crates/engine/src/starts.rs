@@ -86,8 +86,9 @@ mod tests {
     fn starts_that_come_together_are_spaced_and_late_ones_are_not_made_up_for() {
         let spacing = Spacing::new(80);
         let start = Instant::now() + Duration::from_secs(1);
-        let at = |micros: u64| start + Duration::from_micros(micros);
-        for (asked, taken) in [(0, 0), (0, 12_500), (20_000, 25_000), (100_000, 100_000), (100_000, 112_500)] {
+        // In hundredths of what they are apart.
+        let at = |hundredths: u32| start + spacing.apart * hundredths / 100;
+        for (asked, taken) in [(0, 0), (0, 100), (150, 200), (800, 800), (800, 900)] {
             assert_eq!(spacing.take(at(asked)), at(taken));
         }
     }

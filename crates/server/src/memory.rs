@@ -20,9 +20,9 @@ pub async fn begin(store: &Store, file: Option<&StateFile>) -> Result<(), Error>
         store.remember(mark);
     }
     let lived = store.live().await;
-    lived.map_err(|error| match error {
-        Error::Configuration(why) if file.is_some() => of_file(format!("{why}: another file is needed")),
-        other => other,
+    lived.map_err(|error| match (error, file) {
+        (Error::Configuration(why), Some(_)) => of_file(format!("{why}: another file is needed")),
+        (error, _) => error,
     })?;
     save(store, file).map_err(of_file)
 }

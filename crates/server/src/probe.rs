@@ -68,7 +68,7 @@ fn without_first(reports: &[Report]) -> Next {
 fn refusal(outcome: &Outcome) -> Option<&'static str> {
     match outcome {
         Outcome::CredentialsRefused => Some("the provider refuses the channel's key"),
-        Outcome::RateLimited { .. } => Some("the provider asks to slow down"),
+        Outcome::RateLimited => Some("the provider asks to slow down"),
         Outcome::Refused(_) => Some("the provider refuses the message"),
         Outcome::Sent { .. } | Outcome::Duplicate | Outcome::TryAgain | Outcome::NotConnected | Outcome::Unknown => {
             None
@@ -82,7 +82,7 @@ fn repetition(first: &Outcome, again: &Outcome) -> Repetition {
         Outcome::Sent { .. } => Repetition::As(Duplicates::Second),
         Outcome::Duplicate => Repetition::As(Duplicates::Error),
         Outcome::CredentialsRefused
-        | Outcome::RateLimited { .. }
+        | Outcome::RateLimited
         | Outcome::Refused(_)
         | Outcome::TryAgain
         | Outcome::NotConnected

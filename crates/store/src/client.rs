@@ -22,6 +22,12 @@ use crate::vault::Vault;
 /// Waiting for one answer.
 pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
+/// What must go on while requests have all connections: else a process that has much to do looks dead, its channels go to
+/// another one, and nobody can see why.
+const VITAL: [&str; 4] = ["store.lease.hold", "store.client.read_clock", "store.client.migrated", "store.serving.show"];
+/// Connections for it.
+const VITAL_CONNECTIONS: usize = 2;
+
 /// Parameters of a statement.
 pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
@@ -29,6 +35,7 @@ pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: Pool,
+    vital: Pool,
     database: Database,
     pub(crate) clock: DatabaseClock,
     pub(crate) memory: Memory,
@@ -52,9 +59,9 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn connect(database: Database, pool_size: usize, vault: Vault, metrics: Metrics) -> Result<Self, Error> {
-        let pool = database.pool(pool_size)?;
+        let (pool, vital) = (database.pool(pool_size)?, database.pool(VITAL_CONNECTIONS)?);
         let (clock, memory) = (DatabaseClock::unset(), Memory::default());
-        let store = Self { pool, database, clock, memory, vault, metrics, serving: Count::default() };
+        let store = Self { pool, vital, database, clock, memory, vault, metrics, serving: Count::default() };
         // Of two the better one counts.
         store.read_clock().await?;
         store.read_clock().await?;
@@ -148,9 +155,10 @@ impl Store {
         result
     }
 
-    /// A connection of the pool, for what goes by a name.
+    /// A connection for what goes by a name.
     pub(crate) async fn borrow(&self, name: &'static str) -> Result<Object, Error> {
-        self.pool.get().await.map_err(|error| {
+        let pool = if VITAL.contains(&name) { &self.vital } else { &self.pool };
+        pool.get().await.map_err(|error| {
             self.count_error(name, "unavailable");
             Error::Unavailable(format!("{name}: {}", crate::error::chain(&error)))
         })
