@@ -108,8 +108,8 @@ async fn statuses_of_the_framework_decide_where_no_text_does() {
         (422, "unprocessable-status", refused),
         (429, "rate-limit-status", Outcome::RateLimited),
         (500, "server-error", Outcome::TryAgain),
-        (503, "server-error", Outcome::TryAgain),
-        (418, "unclassified-answer", Outcome::TryAgain),
+        (503, "unavailable-status", Outcome::TryAgain),
+        (418, "unclassified-refusal", Outcome::TryAgain),
     ] {
         check(json!({ "kind": "framework", "status": status }), rule, outcome, status).await;
     }
@@ -144,7 +144,7 @@ async fn retry_after_is_passed_on() {
     for (text, seconds) in [("7", Some(7)), ("0", Some(0)), (past, Some(0)), ("soon", None)] {
         let asked = seconds.map(Duration::from_secs);
         for (status, rule, outcome) in
-            [(429, "rate-limit-status", Outcome::RateLimited), (503, "server-error", Outcome::TryAgain)]
+            [(429, "rate-limit-status", Outcome::RateLimited), (503, "unavailable-status", Outcome::TryAgain)]
         {
             let answer = json!({ "kind": "status", "status": status, "headers": { "Retry-After": text } });
             assert_eq!(check(answer, rule, outcome, status).await.retry_after, asked, "{text}");
