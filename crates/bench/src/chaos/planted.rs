@@ -52,7 +52,8 @@ const fn trap_of(bug: Bug) -> Trap {
         Bug::LookThenInsert => trap(Scenario::Upstream5xx, &["unexpected"]),
         Bug::KeyOfAnyWorkspace => trap(Scenario::Upstream5xx, &["refused"]),
         Bug::ResultWithoutFence => trap(Scenario::Zombie, &["unfenced"]),
-        Bug::ClaimShorterThanCall => trap(Scenario::UpstreamCut, &["overlapping"]),
+        // A result whose claim lapsed before it came is recorded by nobody, also where the next try waits for the call's end.
+        Bug::ClaimShorterThanCall => trap(Scenario::UpstreamCut, &["overlapping", "unrecorded"]),
         Bug::NewIdEachTry => trap(Scenario::UpstreamCut, &["unexpected"]),
         Bug::AnySuccessIsSent => trap(Scenario::Credentials, &["lost"]),
         Bug::LostAnswerIsNotStored => trap(Scenario::LostCommit, &["denied"]),

@@ -28,7 +28,7 @@ const MINUTE: i64 = 60_000_000;
 /// Instants are compared with this tolerance, microseconds.
 const TOLERANCE: i64 = 50_000;
 /// For what was held to go.
-const AFTERWARDS: Duration = Duration::from_secs(3);
+const AFTERWARDS: Duration = Duration::from_secs(8);
 
 /// Some channels are closed until a minute is over, while messages come for all.
 pub(crate) async fn close(strike: &mut Strike<'_>) -> Result<Struck, String> {
