@@ -47,8 +47,9 @@ const fn trap(scenario: Scenario, counts: &'static [&'static str]) -> Trap {
 
 const fn trap_of(bug: Bug) -> Trap {
     match bug {
-        Bug::AnswerBeforeCommit => trap(Scenario::PgRestart, &["lost"]),
-        Bug::AsynchronousCommit => trap(Scenario::PgKill, &["lost"]),
+        Bug::AnswerBeforeCommit => trap(Scenario::PgKill, &["lost"]),
+        // A message is lost, or its claim: then it passes for one that was never sent.
+        Bug::AsynchronousCommit => trap(Scenario::PgKill, &["lost", "cancelled", "misjudged"]),
         Bug::LookThenInsert => trap(Scenario::Upstream5xx, &["unexpected"]),
         Bug::KeyOfAnyWorkspace => trap(Scenario::Upstream5xx, &["refused"]),
         Bug::ResultWithoutFence => trap(Scenario::Zombie, &["unfenced"]),
@@ -57,7 +58,8 @@ const fn trap_of(bug: Bug) -> Trap {
         Bug::NewIdEachTry => trap(Scenario::UpstreamCut, &["unexpected"]),
         Bug::AnySuccessIsSent => trap(Scenario::Credentials, &["lost"]),
         Bug::LostAnswerIsNotStored => trap(Scenario::LostCommit, &["denied"]),
-        Bug::OwnClock => trap(Scenario::Clock, &["early"]),
+        // One machine is ahead, the other behind.
+        Bug::OwnClock => trap(Scenario::Clock, &["early", "stuck"]),
         Bug::ExpiryOnlyAtClaim => trap(Scenario::Crowd, &["late"]),
         Bug::FixedOffset => trap(Scenario::Quiet, &["quiet"]),
         Bug::LimitPerReplica => trap(Scenario::Tenants, &["overshoot"]),
