@@ -105,6 +105,11 @@ fn arguments(folder: &Folder, port: u16) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["-D".into(), folder.data().into()];
     arguments.extend(["-p".into(), port.to_string().into()]);
     arguments.extend(settings.iter().flat_map(|setting| ["-c".into(), setting.into()]));
+    if cfg!(target_os = "linux") {
+        // Before it replays its log it makes sure that all files are on disk: at once, not one by one, of which the databases of tests
+        // have tens of thousands.
+        arguments.extend(["-c".into(), "recovery_init_sync_method=syncfs".into()]);
+    }
     let mut log_folder = OsString::from("log_directory=");
     log_folder.push(folder.log().folder());
     arguments.extend(["-c".into(), log_folder]);

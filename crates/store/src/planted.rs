@@ -103,12 +103,12 @@ const PLANTS: &[Plant] = &[
     Plant {
         bug: Bug::UnrecordedClaim,
         statement: crate::outbox::CLAIM,
-        changes: &[("maybe_sent = maybe_sent OR o.due_reason = $11,", "maybe_sent = maybe_sent,")],
+        changes: &[("maybe_sent = maybe_sent OR o.due_reason = $11 AND o.begun,", "maybe_sent = maybe_sent,")],
     },
     Plant {
         bug: Bug::UnrecordedClaim,
         statement: crate::outbox::CLAIM_EXPIRED,
-        changes: &[("maybe_sent = maybe_sent OR o.due_reason = $8,", "maybe_sent = maybe_sent,")],
+        changes: &[("maybe_sent = maybe_sent OR o.due_reason = $8 AND o.begun,", "maybe_sent = maybe_sent,")],
     },
     Plant {
         bug: Bug::CancelWithoutCondition,
