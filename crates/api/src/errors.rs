@@ -198,6 +198,13 @@ impl ResponseError for ApiError {
     }
 }
 
+impl ApiError {
+    /// The same where something is stored already.
+    pub(crate) fn once_stored(self) -> Self {
+        if self == Self::Unavailable { Self::OutcomeUnknown } else { self }
+    }
+}
+
 impl From<store::error::Error> for ApiError {
     /// The cause is logged here, once, within the request's span.
     fn from(error: store::error::Error) -> Self {

@@ -172,10 +172,11 @@ async fn accept(
     }
 }
 
-/// The first message under a deduplication key, as it stands now.
+/// The first message under a deduplication key, as it stands now. It is stored: when it cannot be read, nobody may hear that it is not.
 async fn replay(api: &Api, channel: &Channel, first: MessageId) -> Result<HttpResponse, ApiError> {
     api.metrics.replayed.inc();
-    let first = api.store.message(channel.workspace, first).await?.ok_or(ApiError::Unavailable)?;
+    let found = api.store.message(channel.workspace, first).await.map_err(ApiError::from);
+    let first = found.map_err(ApiError::once_stored)?.ok_or(ApiError::OutcomeUnknown)?;
     Ok(HttpResponse::Accepted()
         .insert_header((IDEMPOTENT_REPLAYED, "true"))
         .json(view(&first)?.stopped(&api.store.stops())))
