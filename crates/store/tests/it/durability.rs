@@ -55,6 +55,7 @@ async fn a_session_that_began_unsafe_is_not_used() {
     let database = Database::parse(&f.database.url).expect("our own address");
     let store = connect(database.clone()).await.expect("safe");
     let writer = AcceptWriter::start(&store);
+    writer.accept(vec![f.message()]).await.expect("a session that is kept");
     f.database.execute(FOR_NEW_SESSIONS).await;
     store.read_clock().await.expect("an answer");
     writer.accept(vec![f.message()]).await.expect("sessions of before are safe still");
@@ -66,7 +67,7 @@ async fn a_session_that_began_unsafe_is_not_used() {
     let answer = writer.accept(vec![f.message()]).await;
     assert!(refused(&answer, "synchronous_commit"), "{answer:?}");
     assert!(store.read_clock().await.is_err());
-    assert_eq!(f.rows("messages").await, 1);
+    assert_eq!(f.rows("messages").await, 2);
     let found = look(&database).await.expect("an answer");
     assert_eq!(found[0].source.as_deref(), Some("database"));
     f.database.execute(RESET).await;
