@@ -58,6 +58,21 @@ pub(crate) enum Line {
     GivenUp { key: String, at: i64 },
 }
 
+impl Line {
+    /// When it was answered that a message is accepted, if it says that.
+    pub(crate) fn accepted_at(&self) -> Option<i64> {
+        match self {
+            Self::Accepted { at, .. } => Some(*at),
+            Self::Offered { .. }
+            | Self::Refused { .. }
+            | Self::Unclear { .. }
+            | Self::Denied { .. }
+            | Self::Cancel { .. }
+            | Self::GivenUp { .. } => None,
+        }
+    }
+}
+
 type Entry = (Vec<Line>, Option<oneshot::Sender<()>>);
 
 /// An open ledger. Cheap to clone.

@@ -225,15 +225,7 @@ async fn drain(url: &str, longest: Duration) -> Result<Option<i64>, String> {
 
 /// From the last fault's end to the next acknowledged message.
 fn accepting_again(ledger: &[Line], faults_ended: i64) -> Option<f64> {
-    let accepted = ledger.iter().filter_map(|line| match line {
-        Line::Accepted { at, .. } => Some(*at),
-        Line::Offered { .. }
-        | Line::Refused { .. }
-        | Line::Unclear { .. }
-        | Line::Denied { .. }
-        | Line::Cancel { .. }
-        | Line::GivenUp { .. } => None,
-    });
+    let accepted = ledger.iter().filter_map(Line::accepted_at);
     accepted.filter(|at| *at >= faults_ended).min().map(|at| seconds(at - faults_ended))
 }
 

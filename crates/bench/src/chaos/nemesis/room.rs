@@ -164,16 +164,7 @@ fn seen(spans: &[Span], within: i64, facts: &Facts) -> (Value, Vec<String>) {
 
 /// When messages were acknowledged, in order.
 pub(super) fn accepted(facts: &Facts) -> Vec<i64> {
-    let all = facts.ledger.iter().filter_map(|line| match line {
-        Line::Accepted { at, .. } => Some(*at),
-        Line::Offered { .. }
-        | Line::Refused { .. }
-        | Line::Unclear { .. }
-        | Line::Denied { .. }
-        | Line::Cancel { .. }
-        | Line::GivenUp { .. } => None,
-    });
-    let mut all: Vec<i64> = all.collect();
+    let mut all: Vec<i64> = facts.ledger.iter().filter_map(Line::accepted_at).collect();
     all.sort_unstable();
     all
 }
