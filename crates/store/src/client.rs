@@ -3,13 +3,15 @@
 //! A deadline ends the waiting, not the statement: what was sent may still be carried out. So a connection whose answer
 //! was not waited for is thrown away, and the caller hears `Unknown`.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::Object;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use crate::bulkhead::Bulkheads;
 use crate::clock::DatabaseClock;
 use crate::connect::Database;
 use crate::error::Error;
@@ -22,20 +24,13 @@ use crate::vault::Vault;
 /// Waiting for one answer.
 pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
-/// What must go on while requests have all connections: else a process that has much to do looks dead, its channels go to
-/// another one, and nobody can see why.
-const VITAL: [&str; 4] = ["store.lease.hold", "store.client.read_clock", "store.client.migrated", "store.serving.show"];
-/// Connections for it.
-const VITAL_CONNECTIONS: usize = 2;
-
 /// Parameters of a statement.
 pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// The database as the rest of tuma sees it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: Pool,
-    vital: Pool,
+    connections: Arc<Bulkheads>,
     database: Database,
     pub(crate) clock: DatabaseClock,
     pub(crate) memory: Memory,
@@ -59,9 +54,9 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn connect(database: Database, pool_size: usize, vault: Vault, metrics: Metrics) -> Result<Self, Error> {
-        let (pool, vital) = (database.pool(pool_size)?, database.pool(VITAL_CONNECTIONS)?);
+        let connections = Arc::new(Bulkheads::new(&database, pool_size)?);
         let (clock, memory) = (DatabaseClock::unset(), Memory::default());
-        let store = Self { pool, vital, database, clock, memory, vault, metrics, serving: Count::default() };
+        let store = Self { connections, database, clock, memory, vault, metrics, serving: Count::default() };
         // Of two the better one counts.
         store.read_clock().await?;
         store.read_clock().await?;
@@ -157,10 +152,9 @@ impl Store {
 
     /// A connection for what goes by a name.
     pub(crate) async fn borrow(&self, name: &'static str) -> Result<Object, Error> {
-        let pool = if VITAL.contains(&name) { &self.vital } else { &self.pool };
-        pool.get().await.map_err(|error| {
+        self.connections.borrow(name).await.map_err(|why| {
             self.count_error(name, "unavailable");
-            Error::Unavailable(format!("{name}: {}", crate::error::chain(&error)))
+            Error::Unavailable(format!("{name}: {why}"))
         })
     }
 
@@ -179,7 +173,9 @@ impl Store {
 
     /// Notes in the metrics how long something took, and how it failed.
     pub(crate) fn observe<T>(&self, name: &'static str, started: Instant, result: &Result<T, Error>) {
-        self.metrics.statement_seconds.with_label_values(&[name]).observe(started.elapsed().as_secs_f64());
+        let took = started.elapsed();
+        self.connections.note(name, took);
+        self.metrics.statement_seconds.with_label_values(&[name]).observe(took.as_secs_f64());
         if let Err(error) = result {
             match error {
                 Error::Unavailable(_) => self.count_error(name, "unavailable"),

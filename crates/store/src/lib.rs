@@ -20,6 +20,7 @@ pub mod metrics;
 
 pub mod vault;
 
+mod bulkhead;
 mod client;
 
 pub use client::Store;

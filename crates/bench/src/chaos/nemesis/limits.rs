@@ -102,9 +102,10 @@ pub(crate) async fn refuse_keys(strike: &mut Strike<'_>) -> Result<Struck, Strin
 /// Every call is one too many for a while, and each channel is told to wait in another way.
 pub(crate) async fn limit_rates(strike: &mut Strike<'_>) -> Result<Struck, String> {
     rest(super::BEFORE).await;
-    let until = clock::now() + DATE_AHEAD;
-    strike.stage.script(&script(until)?).await?;
+    // Before the script: its first refusal may be all that a channel hears until the end of the storm.
     let began = clock::now();
+    let until = began + DATE_AHEAD;
+    strike.stage.script(&script(until)?).await?;
     rest(STORM).await;
     strike.stage.script(&ordinary(0, "same")).await?;
     let calls = journal::read(&strike.stage.file("journal.jsonl"))?;
