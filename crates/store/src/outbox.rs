@@ -144,7 +144,7 @@ WITH input AS MATERIALIZED (
         ORDER BY due_at, message_id LIMIT i.room FOR UPDATE SKIP LOCKED
     ) o
 ), claimed AS (
-    UPDATE outbox o SET claim = claim + 1, tries = tries + 1, maybe_sent = maybe_sent OR o.due_reason = $11 AND o.begun,
+    UPDATE outbox o SET claim = claim + 1, tries = least(tries + 1, 32767), maybe_sent = maybe_sent OR o.due_reason = $11 AND o.begun,
         may_repeat = may_repeat AND NOT (o.due_reason = $11 AND o.begun), begun = due.begins, claimed_until = $10, due_reason = $11
     FROM due WHERE o.ctid = due.place_in_table AND o.workspace_id = due.workspace_id AND due.place <= due.total
     RETURNING o.workspace_id, o.message_id, o.channel_id, o.claim, o.part, o.tries, o.maybe_sent, o.expires_at, due.due_at, o.lane,

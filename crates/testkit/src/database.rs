@@ -1,7 +1,7 @@
 //! Databases of tests.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cluster::Cluster;
@@ -51,6 +51,13 @@ impl TestDatabase {
     pub async fn number(&self, sql: &str) -> i64 {
         let client = Database::parse(&self.url).expect("our own address").connect().await.expect("the cluster runs");
         client.query_one(sql, &[]).await.expect("a statement of the test").get(0)
+    }
+
+    /// The first column of all rows, past the store.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        let client = Database::parse(&self.url).expect("our own address").connect().await.expect("the cluster runs");
+        let rows = client.query(sql, &[]).await.expect("a statement of the test");
+        rows.iter().map(|row| row.get(0)).collect()
     }
 }
 
@@ -162,13 +169,21 @@ async fn start() -> Held {
     if is_used(&cluster).await {
         let folder_used = cluster.folder().to_owned();
         cluster.stop().await.expect("an old cluster stops");
-        std::fs::remove_dir_all(folder_used).expect("an old cluster goes");
+        remove(&folder_used);
         cluster = Cluster::start(&folder).await.expect("PostgreSQL for tests");
     }
     cluster.create_database(TEMPLATE).await.expect("a template");
     let template = Database::parse(&cluster.url(TEMPLATE)).expect("our own address");
     store::migrate::run(&template).await.expect("migrations");
     Held { cluster, _lock: lock }
+}
+
+/// Removes a folder. It goes out of the way first: a run that is killed here must not leave half a cluster to the next one.
+fn remove(folder: &Path) {
+    let aside = folder.with_extension("removed");
+    drop(std::fs::remove_dir_all(&aside));
+    std::fs::rename(folder, &aside).expect("an old cluster moves");
+    std::fs::remove_dir_all(aside).expect("an old cluster goes");
 }
 
 async fn is_used(cluster: &Cluster) -> bool {

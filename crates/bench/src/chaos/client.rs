@@ -24,7 +24,7 @@ const CONNECT_WAIT: Duration = Duration::from_secs(3);
 /// A message is handed in again for so long: longer than a server takes to recover from a crash.
 const REPEAT_FOR: Duration = Duration::from_secs(60);
 /// Between two times; doubles up to the longest.
-const PAUSE_FIRST: Duration = Duration::from_millis(100);
+pub(crate) const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LONGEST: Duration = Duration::from_secs(1);
 /// What the text of an answer begins with that says so for sure (contract, section 2).
 const NOT_STORED: &str = "Not stored";

@@ -47,6 +47,8 @@ pub(crate) struct Message {
     pub(crate) created_at: i64,
     /// When its state was written last.
     pub(crate) updated_at: i64,
+    /// When its key was committed.
+    pub(crate) stored_at: Option<i64>,
 }
 
 /// A row of what waits.

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::balancer::Balancer;
 use super::client::{Door, http};
 use super::disk::Disk;
+use super::facts::database::Rows;
 use super::process::{Process, Program, free_port};
 use super::proxy::pump::Protocol;
 use super::proxy::switch::Switch;
@@ -76,7 +77,9 @@ impl Stage {
     /// Sets it up; its files go to a folder that is there.
     pub(crate) async fn set(folder: PathBuf, furniture: Furniture) -> Result<Self, String> {
         let said = |error: cluster::Error| error.to_string();
-        let cluster = Cluster::ephemeral().await.map_err(said)?;
+        let mut cluster = Cluster::ephemeral().await.map_err(said)?;
+        Rows::connect(&cluster.url("postgres")).await?.note_commits().await?;
+        cluster.restart().await.map_err(said)?;
         let disk = if furniture.has_small_disk {
             Some(Disk::under(&cluster, DATABASE).await?)
         } else {

@@ -104,12 +104,13 @@ async fn workspaces_that_contend_have_turns_by_weight() {
     let node = rig.node(fast()).await;
     rig.until_number(SENT, 400).await;
     // The first channel of an account comes before the others.
-    let arrived = rig.first_arrivals();
-    let is_of = |id: &String, of: &Vec<NewMessage>| of.iter().any(|message| part_ids(message)[0] == *id);
-    let first = |of| arrived.iter().position(|id| is_of(id, of)).expect("arrived");
-    let all_wait = messages.iter().map(first).max().expect("four");
-    let turns = |of| arrived[all_wait..all_wait + 120].iter().filter(|id| is_of(id, of)).count();
-    let turns: Vec<usize> = messages.iter().map(turns).collect();
+    let mut places = Vec::new();
+    for of in &messages {
+        places.push(rig.places(of).await);
+    }
+    let all_wait = places.iter().filter_map(|of| of.iter().min().copied()).max().expect("four");
+    let turns = |of: &Vec<usize>| of.iter().filter(|place| (all_wait..all_wait + 120).contains(place)).count();
+    let turns: Vec<usize> = places.iter().map(turns).collect();
     assert!(turns.iter().zip([20, 20, 20, 60]).all(|(turns, share)| turns.abs_diff(share) <= 3), "{turns:?}");
     rig.assert_delivered_once(&messages.concat());
     rig.assert_rate(40);

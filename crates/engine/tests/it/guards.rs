@@ -18,11 +18,15 @@ async fn nothing_is_sent_while_the_database_may_lose_what_came_of_it() {
     rig.database.pretend_settings().await;
     let node = rig.node(fast()).await;
     node.owns(1).await;
+    // A connection that is there already is the one that stores.
+    let mut messages = rig.put_texts(1).await;
+    rig.all_sent(&messages).await;
     rig.database.pretend_setting("fsync", "off").await;
-    node.store.read_clock().await.expect("the database runs");
-    let messages = rig.put_texts(3).await;
+    // A reading notices it, and so does who cannot read because it needs a new connection for it.
+    drop(node.store.read_clock().await);
+    messages.extend(rig.put_texts(3).await);
     node.ticks(TICKS).await;
-    assert_eq!(rig.sandbox.ledger().len(), 0);
+    assert_eq!(rig.sandbox.ledger().len(), 1);
     rig.database.pretend_setting("fsync", "on").await;
     node.store.read_clock().await.expect("the database runs");
     rig.all_sent(&messages).await;

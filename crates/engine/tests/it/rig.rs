@@ -36,6 +36,8 @@ pub(crate) const KEY: &str = "the-right-key";
 const POOL_SIZE: usize = 8;
 /// Windows are measured where requests arrive, which on a busy machine some do late: a tenth of a second is left for that.
 const WINDOW_MICROS: u64 = 900_000;
+/// So far may tasks pass each other.
+const BESIDE: usize = 3;
 const ACT: Act<'_> = Act { actor: "test", name: "test" };
 
 /// Settings by which everything happens within a test's patience.
@@ -197,6 +199,15 @@ impl Rig {
         ids
     }
 
+    /// Places of messages in the order in which their first calls began, which a busy machine disturbs less than arrivals.
+    pub(crate) async fn places(&self, messages: &[NewMessage]) -> Vec<usize> {
+        const BEGUN: &str = "SELECT message_id::text FROM attempts GROUP BY message_id ORDER BY min(started_at)";
+        let begun = self.database.texts(BEGUN).await;
+        let place =
+            |message: &NewMessage| begun.iter().position(|id| *id == message.id.0.to_string()).expect("it began");
+        messages.iter().map(place).collect()
+    }
+
     /// When parts of these messages arrived, in microseconds and in order of arrival, with their ids.
     pub(crate) fn arrivals(&self, messages: &[NewMessage]) -> Vec<(String, u64)> {
         let ids: HashSet<String> = messages.iter().flat_map(messages::part_ids).collect();
@@ -218,6 +229,15 @@ impl Rig {
         let places: Vec<usize> =
             arrived.iter().filter_map(|id| accepted.iter().position(|accepted| accepted == id)).collect();
         assert!(places.is_sorted() && places.len() == accepted.len(), "arrived in this order: {places:?}");
+    }
+
+    /// Checks that places rise, but for what a busy machine turns round: tasks that begin beside each other.
+    pub(crate) fn assert_rising(places: &[usize]) {
+        let mut sorted = places.to_vec();
+        sorted.sort_unstable();
+        let aside = |place: &usize| sorted.iter().position(|other| other == place).expect("it is one of them");
+        let far = places.iter().enumerate().filter(|(index, place)| aside(place).abs_diff(*index) > BESIDE).count();
+        assert_eq!(far, 0, "{places:?}");
     }
 
     /// Checks that no window, short of a second by the lateness of arrivals, holds more of them than a rate allows.

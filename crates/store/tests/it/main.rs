@@ -12,6 +12,8 @@ mod access_keys;
 
 mod backlog;
 
+mod bulkheads;
+
 mod careful;
 
 mod channels;

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Findings;
 use super::index::Index;
+use crate::chaos::client::PAUSE_FIRST;
 use crate::chaos::facts::{DELETED, Facts, Message};
 use crate::chaos::ledger::Line;
 
@@ -22,8 +23,10 @@ pub(super) fn judge(facts: &Facts, index: &Index<'_>, findings: &mut Findings) {
             }
             Line::Denied { key, .. } if open.contains(key.as_str()) => {}
             Line::Denied { key, at, .. } => {
-                // Handed in again after the answer, it is a message of after the answer.
-                if by_key.get(key.as_str()).is_some_and(|message| message.created_at < *at) {
+                // Handed in again after the answer, it is a message of after the answer. The commit tells: instants that tuma stores are its own.
+                let asked_again = at.saturating_add(i64::try_from(PAUSE_FIRST.as_micros()).unwrap_or(i64::MAX));
+                let stored_at = by_key.get(key.as_str()).and_then(|message| message.stored_at);
+                if stored_at.is_some_and(|stored_at| stored_at < asked_again) {
                     findings.denied.push(format!("{key}: said not to be stored, and stored"));
                 }
             }

@@ -17,7 +17,8 @@ const LOOK: Duration = Duration::from_millis(50);
 const MESSAGES: &str =
     "SELECT m.message_id::text, m.workspace_id::text || '/' || k.message_key, m.status, m.failure_code, m.parts,
     (extract(epoch FROM m.scheduled_for) * 1000000)::bigint, (extract(epoch FROM m.expires_at) * 1000000)::bigint,
-    (extract(epoch FROM m.created_at) * 1000000)::bigint, (extract(epoch FROM m.updated_at) * 1000000)::bigint
+    (extract(epoch FROM m.created_at) * 1000000)::bigint, (extract(epoch FROM m.updated_at) * 1000000)::bigint,
+    (extract(epoch FROM pg_xact_commit_timestamp(k.xmin)) * 1000000)::bigint
 FROM messages m LEFT JOIN message_keys k ON k.workspace_id = m.workspace_id AND k.message_id = m.message_id";
 
 const WAITING: &str = "SELECT o.message_id::text, (extract(epoch FROM o.due_at) * 1000000)::bigint,
@@ -44,9 +45,10 @@ WHERE application_name = 'tuma' AND backend_type = 'client backend' ORDER BY pid
 const WEAR: &str = "UPDATE outbox o SET tries = $2 FROM message_keys k
 WHERE k.message_key = $1 AND o.workspace_id = k.workspace_id AND o.message_id = k.message_id AND o.claimed_until IS NULL";
 
-const DURABLE: &str =
-    "SELECT count(*) FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes')
+const DURABLE: &str = "SELECT count(*) FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes', 'track_commit_timestamp')
     AND setting = 'on'";
+
+const NOTE_COMMITS: &str = "ALTER SYSTEM SET track_commit_timestamp = on";
 
 /// What of a part is stored that a verdict needs.
 #[derive(Deserialize)]
@@ -73,9 +75,14 @@ impl Rows {
         }
     }
 
-    /// Whether commits are on disk when they are answered.
+    /// Whether commits are on disk when they are answered, and it is noted when they were.
     pub(crate) async fn is_durable(&self) -> Result<bool, String> {
-        Ok(self.count(DURABLE).await? == 3)
+        Ok(self.count(DURABLE).await? == 4)
+    }
+
+    /// The server notes when it commits, once it is started again.
+    pub(crate) async fn note_commits(&self) -> Result<(), String> {
+        self.0.batch_execute(NOTE_COMMITS).await.map_err(|error| error.to_string())
     }
 
     /// Messages that have not ended and may go within the time that liveness allows: those behind a gate that stays
@@ -141,6 +148,7 @@ impl Rows {
                 expires_at: get(&row, 6)?,
                 created_at: get(&row, 7)?,
                 updated_at: get(&row, 8)?,
+                stored_at: get(&row, 9)?,
             });
         }
         for row in self.rows(ATTEMPTS).await? {
